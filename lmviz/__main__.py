@@ -1,0 +1,279 @@
+"""The command line: all that the pages do, for scripts and for teachers who prepare a lesson.
+
+Exit status 0; 2 for bad arguments; 1 for a run that failed. Errors are one sentence on standard error. With --json one
+JSON document stands on standard output and nothing else.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from lmviz.config import RunConfig
+from lmviz.errors import N_, ConfigError, LmvizError
+from lmviz.presets import MODEL_PRESETS, SIZES, preset
+from lmviz.runs import Run, Store
+from lmviz.settings import apply_settings
+
+app = typer.Typer(
+    help="Train small language models and look inside them.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False, rich_markup_mode=None,
+)  # fmt: skip
+runs_app = typer.Typer(help="List, show and delete runs.", no_args_is_help=True)
+corpora_app = typer.Typer(help="The texts there are.", no_args_is_help=True)
+app.add_typer(runs_app, name="runs")
+app.add_typer(corpora_app, name="corpora")
+
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", help="Folder of all runs (default: LMVIZ_STORE or runs/).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or path of a run folder.")]
+
+
+@contextmanager
+def spoken(status: int = 2) -> Iterator[None]:
+    """An error becomes its sentence on standard error and an exit status."""
+    try:
+        yield
+    except LmvizError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(status) from None
+
+
+def show(document: Any) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Option(help="Model kind: " + ", ".join(MODEL_PRESETS) + ".")],
+    corpus: Annotated[str, typer.Option(help="Name of a corpus, or path of a text file.")] = "python-reference",
+    size: Annotated[str, typer.Option(help="Preset to begin with: " + ", ".join(SIZES) + ".")] = "small",
+    steps: Annotated[int | None, typer.Option(help="Updates of the weights.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides weights, data order and dropout.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="section.field=value, as often as you like.")
+    ] = None,
+    store: StoreOption = None,
+    name: Annotated[str, typer.Option(help="A label for people.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model, keep the run, and say how good it is."""
+    with spoken():
+        config = _train_config(model, corpus, size, steps, seed, name, settings or [])
+        run = Store(store).create(config)
+    _train(run, as_json)
+
+
+@app.command()
+def resume(
+    run: RunArgument,
+    steps: Annotated[int | None, typer.Option(help="New number of updates in all, to go on beyond the end.")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a run that was paused, stopped, killed or that you want longer."""
+    from lmviz.training.extend import reopen
+
+    with spoken():
+        found = Store(store).get(run)
+        reopen(found, steps)
+    _train(found, as_json)
+
+
+@runs_app.command("list")
+def runs_list(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """All runs, newest first, then the samples."""
+    from lmviz.summary import run_row
+
+    with spoken():
+        rows = [run_row(run) for run in Store(store).runs()]
+    if as_json:
+        return show(rows)
+    for row in rows:
+        loss = f"{row['val_loss']:.3f}" if row["val_loss"] is not None else "-"
+        typer.echo(
+            f"{row['run']:24} {row['state']:9} {row['step']:>7}/{row['steps']:<7} val {loss:>6}"
+            f"  {row['model']:6} {row['corpus']}  {row['name']}"
+        )
+
+
+@runs_app.command("show")
+def runs_show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """One run: settings, state and result."""
+    from lmviz.summary import train_document
+
+    with spoken():
+        found = Store(store).get(run)
+        document = {**train_document(found), "config": found.config().model_dump(mode="json")}
+    if as_json:
+        return show(document)
+    for key, value in document.items():
+        if key not in ("history", "config"):
+            typer.echo(f"{key:18} {value}")
+    for key, value in found.config().flat().items():
+        typer.echo(f"  {key:30} {value}")
+
+
+@runs_app.command("delete")
+def runs_delete(run: RunArgument, store: StoreOption = None) -> None:
+    """Remove a run and everything in its folder."""
+    with spoken():
+        place = Store(store)
+        place.delete(place.get(run))
+
+
+@app.command()
+def generate(
+    run: RunArgument,
+    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
+    strategy: Annotated[str, typer.Option(help="greedy or sample.")] = "sample",
+    temperature: Annotated[float, typer.Option(help="Below 1 surer, above 1 wilder.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Only the k likeliest tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Only the likeliest tokens that together reach p.")] = None,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1 makes tokens already there less likely.")] = 1.0,
+    max_new_tokens: Annotated[int, typer.Option(help="Tokens to write.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
+    step: Annotated[int | None, typer.Option(help="Weights of this step; the newest if left out.")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a model write."""
+    from lmviz.jobs.questions import ask_generate
+
+    decoding = {
+        "prompt": prompt, "strategy": strategy, "temperature": temperature, "top_k": top_k, "top_p": top_p,
+        "repetition_penalty": repetition_penalty, "max_new_tokens": max_new_tokens, "seed": seed,
+    }  # fmt: skip
+    with spoken():
+        place = Store(store)
+        try:
+            pieces = list(ask_generate(place, run, step, **decoding))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = "--" + str(first["loc"][0]).replace("_", "-")
+            raise ConfigError(N_("{field} cannot be {value}: {reason}."), field=field, value=str(first["input"]),
+                              reason=first["msg"]) from None  # fmt: skip
+    tokens = [token for piece in pieces for token in piece["tokens"]]
+    text = "".join(token["piece"] for token in tokens)
+    if not as_json:
+        return typer.echo(prompt + text)
+    show({
+        "prompt": prompt, "text": text,
+        "tokens": [{"id": t["id"], "text": t["piece"], "logprob": t["logprob"]} for t in tokens],
+        "logprob": sum(token["logprob"] for token in tokens), "strategy": strategy, "seed": seed,
+        "step": pieces[-1]["step"], "tokens_per_second": pieces[-1]["tokens_per_second"], "beams": [],
+    })  # fmt: skip
+
+
+@app.command()
+def score(
+    run: RunArgument,
+    text: Annotated[str | None, typer.Option(help="The text to score.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A text file to score.")] = None,
+    step: Annotated[int | None, typer.Option(help="Weights of this step; the newest if left out.")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How well a model predicts a text: loss, perplexity, bits per character, and every token."""
+    from lmviz.corpora import load_corpus
+    from lmviz.jobs.questions import ask_score
+
+    with spoken():
+        if (text is None) == (file is None):
+            raise ConfigError(N_("Give either --text or --file."))
+        place = Store(store)
+        passage = text if text is not None else load_corpus(str(file)).text
+        result = next(ask_score(place, run, passage, step))
+    if as_json:
+        return show(result)
+    typer.echo(
+        f"loss {result['loss']:.4f} nats a token  perplexity {result['perplexity']:.3f}"
+        f"  {result['bits_per_char']:.4f} bits a character  ({len(result['tokens'])} tokens)"
+    )
+
+
+@corpora_app.command("list")
+def corpora_list(as_json: JsonOption = False) -> None:
+    """Every text by name."""
+    from lmviz.corpora import list_corpora
+
+    rows = [dict(vars(row)) for row in list_corpora()]
+    if as_json:
+        return show(rows)
+    for row in rows:
+        typer.echo(f"{row['name']:24} {row['title']}")
+
+
+@corpora_app.command("show")
+def corpora_show(
+    name: Annotated[str, typer.Argument(help="Name of a corpus, or path of a text file.")], as_json: JsonOption = False
+) -> None:
+    """Size, vocabulary, commonest characters and first lines of a text."""
+    from lmviz.corpora import load_corpus, preview
+
+    with spoken():
+        document = dict(vars(preview(load_corpus(name))))
+    if as_json:
+        return show(document)
+    for key, value in document.items():
+        typer.echo(f"{key:24} {value}")
+
+
+def _train_config(
+    model: str, corpus: str, size: str, steps: int | None, seed: int | None, name: str, settings: list[str]
+) -> RunConfig:
+    if model not in MODEL_PRESETS:
+        raise ConfigError(
+            N_("There is no model {kind}. The models are: {known}."), kind=model, known=", ".join(MODEL_PRESETS)
+        )
+    if size not in SIZES:
+        raise ConfigError(N_("There is no size {size}. The sizes are: {known}."), size=size, known=", ".join(SIZES))
+    given = [f"corpus.name={corpus_name(corpus)}", f"name={name}"]
+    given += [f"training.steps={steps}"] if steps is not None else []
+    given += [f"training.seed={seed}"] if seed is not None else []
+    return apply_settings(preset(model, size), [*given, *settings])
+
+
+def corpus_name(corpus: str) -> str:
+    """A path is kept whole, so that the run can go on from another folder."""
+    from lmviz.corpora import load_corpus
+
+    load_corpus(corpus)  # says at once if it cannot be used
+    path = Path(corpus)
+    return str(path.resolve()) if path.is_file() else corpus
+
+
+def _train(run: Run, as_json: bool) -> None:
+    """Train in this process, with progress on standard error; Ctrl-C leaves a stopped run that can go on."""
+    from lmviz.summary import train_document
+    from lmviz.training.foreground import train_here
+
+    with spoken(1):
+        train_here(run, quiet=as_json)
+    document = train_document(run)
+    error = run.status().error
+    if error:
+        typer.echo(error["message"], err=True)
+    if as_json:
+        show(document)
+    elif document["val_loss"] is not None:
+        typer.echo(
+            f"{document['run']}  {document['state']}  step {document['step']}  val loss {document['val_loss']:.4f}"
+            f"  perplexity {document['perplexity']:.3f}  {document['bits_per_char']:.4f} bits a character"
+        )
+    if document["state"] == "failed":
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    app(prog_name="lmviz")
+
+
+if __name__ == "__main__":
+    main()

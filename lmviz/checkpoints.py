@@ -1,0 +1,79 @@
+"""Weights in and out of a run folder, as safetensors; nothing is ever unpickled."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lmviz.errors import N_, RunError
+from lmviz.models import build_model
+from lmviz.models.base import LanguageModel
+from lmviz.runs import Run, write_atomic
+from lmviz.tokenizers import Tokenizer
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any] | None = None) -> None:
+    """Tensors and JSON values in one file, replaced atomically."""
+    path.parent.mkdir(exist_ok=True)
+    data = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    write_atomic(path, save(data, metadata={"values": json.dumps(dict(values or {}))}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_tensors` wrote.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(os.fspath(path), "pt") as file:
+            values = json.loads((file.metadata() or {}).get("values", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118 (not a dict)
+    except FileNotFoundError:
+        raise RunError(N_("The weights {file} are missing."), file=path.name) from None
+    except SafetensorError:
+        raise RunError(N_("The weights {file} are damaged and cannot be read."), file=path.name) from None
+
+
+def checkpoint_path(run: Run, step: int) -> Path:
+    return run.path / "checkpoints" / f"{step}.safetensors"
+
+
+def save_weights(run: Run, model: LanguageModel, step: int, dtype: str = "float32") -> None:
+    """Keep the model's weights under their step; integers (counts) keep their type."""
+    kind = getattr(torch, dtype)
+    weights = {k: v.to(kind) if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    write_tensors(checkpoint_path(run, step), weights, {"step": step})
+
+
+def load_tokenizer(run: Run) -> Tokenizer:
+    return Tokenizer.load(run.path / "tokenizer.json")
+
+
+def load_model(run: Run, step: int | None = None) -> tuple[LanguageModel, Tokenizer, int]:
+    """The model as it was after `step` updates (the newest kept ones if None), in evaluation mode, and its tokenizer.
+
+    Raises:
+        RunError: the run keeps no weights, or not those of that step.
+    """
+    steps = run.checkpoint_steps()
+    if not steps:
+        raise RunError(N_("The run {run} has no weights yet."), run=run.id)
+    step = steps[-1] if step is None else step
+    if step not in steps:
+        raise RunError(
+            N_("The run {run} keeps no weights of step {step}. Kept steps: {steps}."),
+            run=run.id, step=step, steps=", ".join(map(str, steps)),
+        )  # fmt: skip
+    config = run.config()
+    tokenizer = load_tokenizer(run)
+    model = build_model(config.model, tokenizer.vocab_size, config.training.context_length)
+    weights, _ = read_tensors(checkpoint_path(run, step))
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+    return model.eval(), tokenizer, step

@@ -1,0 +1,221 @@
+"""What a run is made of: corpus, tokenizer, model, training, recording. Plain values, no torch.
+
+A `RunConfig` says everything that is needed to build the model again and to train it to the same losses. It goes
+through JSON unchanged. Every field says its meaning and unit in the line below it; pages and the command line show
+those lines.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Settings(BaseModel):
+    """Base of all parts: frozen, no unknown fields, the docstring under a field is its description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class CorpusConfig(Settings):
+    name: str = "python-reference"
+    """Name of a corpus, or path of a text file."""
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the characters, at the end of the text, that is kept for validation."""
+
+
+class TokenizerConfig(Settings):
+    kind: Literal["char", "bpe"] = "char"
+    """char: every character is a token; bpe: byte-level byte-pair encoding (Sennrich et al. 2016)."""
+    vocab_size: int = Field(default=1000, ge=260, le=50_000)
+    """Number of tokens that byte-pair encoding aims at; a char tokenizer takes what the text has."""
+
+
+class NgramConfig(Settings):
+    kind: Literal["ngram"] = "ngram"
+    order: int = Field(default=3, ge=1, le=5)
+    """Tokens in an n-gram: 1 knows only frequencies, 3 looks at the two tokens before."""
+
+    def parameter_count(self, vocab_size: int, context_length: int) -> int | None:
+        """None: the number of distinct n-grams is known only after counting."""
+        return None
+
+
+Init = Literal["pytorch", "xavier", "kaiming", "orthogonal"]
+
+
+class RecurrentConfig(Settings):
+    """What RNN, NVSI, GRU and LSTM share."""
+
+    embedding_dim: int = Field(default=64, ge=1, le=1024)
+    """Numbers in the vector that stands for one token."""
+    hidden_size: int = Field(default=128, ge=1, le=1024)
+    """Numbers in the hidden state."""
+    num_layers: int = Field(default=1, ge=1, le=8)
+    """Recurrent layers on top of each other."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of activations set to zero while training, after the embedding and after each layer."""
+    init: Init = "pytorch"
+    """Initial weights: pytorch U(±1/√H), xavier, kaiming, or orthogonal recurrent weights."""
+    gain: float = Field(default=1.0, gt=0, le=10)
+    """Factor on the initial recurrent weights (not for pytorch's default)."""
+
+    @property
+    def gates(self) -> int:
+        """Blocks of rows in the weight matrices."""
+        raise NotImplementedError
+
+    def parameter_count(self, vocab_size: int, context_length: int) -> int | None:
+        """Trainable numbers of embedding, layers and output layer."""
+        count = vocab_size * self.embedding_dim + (self.hidden_size + 1) * vocab_size
+        width = self.embedding_dim
+        for _ in range(self.num_layers):
+            count += self.gates * self.hidden_size * (width + self.hidden_size + 2)
+            width = self.hidden_size
+        return count
+
+
+class RNNConfig(RecurrentConfig):
+    kind: Literal["rnn"] = "rnn"
+
+    @property
+    def gates(self) -> int:
+        return 1
+
+
+class NVSIConfig(RecurrentConfig):
+    kind: Literal["nvsi"] = "nvsi"
+    input_gate_bias: float | None = None
+    """Initial bias of the input gate; none leaves what `init` gives."""
+    carry: bool = False
+    """Add the path the article's cell lacks: h = (1-i)*h_before + i*tanh(...)."""
+
+    @property
+    def gates(self) -> int:
+        return 2
+
+
+class GRUConfig(RecurrentConfig):
+    kind: Literal["gru"] = "gru"
+    update_gate_bias: float | None = None
+    """Initial bias of the update gate; above zero keeps the old state; none leaves what `init` gives."""
+
+    @property
+    def gates(self) -> int:
+        return 3
+
+
+class LSTMConfig(RecurrentConfig):
+    kind: Literal["lstm"] = "lstm"
+    forget_gate_bias: float | None = 1.0
+    """Initial bias of the forget gate (Gers et al. 2000); none leaves what `init` gives."""
+
+    @property
+    def gates(self) -> int:
+        return 4
+
+
+class GPTConfig(Settings):
+    kind: Literal["gpt"] = "gpt"
+    d_model: int = Field(default=64, ge=2, le=1024)
+    """Width: numbers in the vector of each position."""
+    num_layers: int = Field(default=2, ge=1, le=24)
+    """Transformer blocks on top of each other."""
+    num_heads: int = Field(default=4, ge=1, le=64)
+    """Attention heads in a block; must divide d_model."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of activations set to zero while training."""
+    position: Literal["learned", "sinusoidal", "none"] = "learned"
+    """How a token knows its place: a learned table, sine waves (Vaswani et al. 2017), or not at all."""
+    init: Literal["gpt2", "pytorch", "xavier", "kaiming", "orthogonal"] = "gpt2"
+    """Initial weights: gpt2 N(0, 0.02) with residual projections scaled by 1/√(2 layers), or as for the others."""
+    gain: float = Field(default=1.0, gt=0, le=10)
+    """Factor on the initial weight matrices (not for gpt2 and pytorch)."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "GPTConfig":
+        if self.d_model % self.num_heads:
+            raise ValueError(f"num_heads ({self.num_heads}) must divide d_model ({self.d_model})")
+        if self.position == "sinusoidal" and self.d_model % 2:
+            raise ValueError(f"sinusoidal positions need an even d_model, not {self.d_model}")
+        return self
+
+    def parameter_count(self, vocab_size: int, context_length: int) -> int | None:
+        """Trainable numbers; the output layer shares the embedding's."""
+        d = self.d_model
+        block = 12 * d * d + 13 * d
+        table = context_length * d if self.position == "learned" else 0
+        return vocab_size * d + table + self.num_layers * block + 2 * d
+
+
+ModelConfig = Annotated[
+    NgramConfig | RNNConfig | NVSIConfig | GRUConfig | LSTMConfig | GPTConfig, Field(discriminator="kind")
+]
+
+
+class TrainingConfig(Settings):
+    steps: int = Field(default=2000, ge=1, le=1_000_000)
+    """Updates of the weights."""
+    batch_size: int = Field(default=32, ge=1, le=1024)
+    """Windows of text in one update."""
+    context_length: int = Field(default=64, ge=1, le=1024)
+    """Tokens in one window; for GPT also how far back it can look."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Highest learning rate of the schedule."""
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    """How the learning rate falls after the warm-up."""
+    warmup_steps: int = Field(default=50, ge=0)
+    """Updates in which the learning rate rises from zero."""
+    final_learning_rate: float = Field(default=0.05, ge=0, le=1)
+    """Learning rate of the last update, as a share of the highest."""
+    weight_decay: float = Field(default=0.0, ge=0, le=10)
+    """AdamW's decay of the weight matrices (Loshchilov and Hutter 2019); biases and norms do not decay."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """AdamW's memory of the gradient."""
+    beta2: float = Field(default=0.99, ge=0, lt=1)
+    """AdamW's memory of the squared gradient."""
+    clip_norm: float = Field(default=1.0, ge=0)
+    """Gradients with a larger norm are scaled down to this norm; 0 switches clipping off."""
+    seed: int = Field(default=1, ge=0, lt=2**31)
+    """Decides the initial weights, the order of the data and dropout."""
+
+
+class RecordingConfig(Settings):
+    log_every: int | None = Field(default=None, ge=1)
+    """Updates between two lines of metrics.jsonl; none: about 200 lines a run."""
+    eval_every: int | None = Field(default=None, ge=1)
+    """Updates between two validations, each with a sample of text; none: about 40 a run."""
+    eval_tokens: int = Field(default=16_384, ge=1)
+    """Validation tokens measured each time, the same ones, spread evenly over the validation text."""
+    checkpoints: int = Field(default=24, ge=2, le=200)
+    """Weights kept over the run, dense early and sparse late."""
+    sample_prompt: str | None = None
+    """What each sample begins with; none: the first words of the validation text."""
+    sample_tokens: int = Field(default=120, ge=0, le=1000)
+    """Length of each sample, tokens; 0 writes none."""
+    weights: Literal["float32", "float16"] = "float32"
+    """Number format of the kept weights; float16 halves the size. A run always goes on from float32."""
+    signals: tuple[str, ...] = ()
+    """Signals kept at every checkpoint on the first validation window, such as gate.forget."""
+
+
+class RunConfig(Settings):
+    """Everything that decides a run."""
+
+    schema_version: Literal[1] = 1
+    name: str = Field(default="", max_length=120)
+    """A label for people; never a path."""
+    corpus: CorpusConfig = CorpusConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = LSTMConfig()
+    training: TrainingConfig = TrainingConfig()
+    recording: RecordingConfig = RecordingConfig()
+
+    def flat(self) -> dict[str, Any]:
+        """All settings as `section.field`, in order: for tables, differences and `--set`."""
+        rows: dict[str, Any] = {}
+        for section, value in self.model_dump(mode="json").items():
+            if isinstance(value, dict):
+                rows.update({f"{section}.{field}": v for field, v in value.items()})
+            else:
+                rows[section] = value
+        return rows

@@ -1,0 +1,162 @@
+"""From the bytes of a file to text. It never guesses in silence: the encoding it took is part of the answer."""
+
+import codecs
+import unicodedata
+
+from charset_normalizer import from_bytes
+
+from lmviz.errors import N_, CorpusError
+from lmviz.limits import MAX_CONTROL_SHARE
+
+ENCODINGS: tuple[str, ...] = (
+    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii", "gb18030", "gbk", "gb2312", "big5", "big5hkscs",
+    "shift_jis", "cp932", "euc_jp", "iso2022_jp", "euc_kr", "cp949", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254",
+    "koi8-r", "latin-1", "iso8859-2", "iso8859-15", "mac-roman",
+)  # fmt: skip
+"""Encodings that a person may name; aliases of them are welcome."""
+
+_GUESSED = ["gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp1252", "latin_1", "cp1251", "koi8_r"]
+_EVERYDAY = {
+    "gb18030": (0xB0, 0xD7),
+    "big5": (0xA4, 0xC6),
+    "shift_jis": (0x82, 0x97),
+    "euc_jp": (0xA4, 0xCF),
+    "euc_kr": (0xB0, 0xC8),
+}
+"""First bytes of everyday letters: level 1 of the Chinese and Japanese standards, kana, Hangul."""
+_SAMPLE = 2000
+_BOMS = (  # UTF-32's begins with UTF-16's, so it is looked for first
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SIGNATURES = (
+    (b"\x89PNG", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"%PDF-", "PDF"),
+    (b"PK\x03\x04", "ZIP, DOCX, XLSX, EPUB"),
+    (b"\xd0\xcf\x11\xe0", "DOC, XLS"),
+    (b"\x1f\x8b", "GZIP"),
+)
+_PLAIN_CONTROLS = frozenset("\t\n\v\f\r")
+
+
+def decode(data: bytes, encoding: str | None = None, *, name: str = "text") -> tuple[str, str]:
+    r"""(text, encoding): the text with \n as its only line end, and Python's name of the encoding it was in.
+
+    Without `encoding`: a byte order mark decides, then UTF-8, then UTF-16 without a mark (known by its zero bytes),
+    then what charset-normalizer finds most likely. `name` is how errors call the file.
+
+    Raises:
+        CorpusError: empty, binary, an unknown encoding, or bytes that do not fit the encoding.
+    """
+    kind = next((kind for start, kind in _SIGNATURES if data.startswith(start)), None)
+    if kind:
+        raise CorpusError(
+            N_("{name} is not a text file but looks like {kind}. Save its text as a .txt file and add that."),
+            name=name,
+            kind=kind,
+        )
+    text, used = _decode_as(data, encoding, name) if encoding else _decode_unnamed(data, name)
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise CorpusError(N_("{name} is empty. Add a file with text in it."), name=name)
+    if not _is_text(text):
+        raise _binary(name)
+    return text, used
+
+
+def _decode_as(data: bytes, encoding: str, name: str) -> tuple[str, str]:
+    try:
+        codec = codecs.lookup(encoding).name
+    except (LookupError, ValueError):
+        codec = ""
+    if codec not in {codecs.lookup(known).name for known in ENCODINGS}:
+        raise CorpusError(
+            N_("There is no text encoding {encoding}. Take one of these: {known}."),
+            encoding=encoding,
+            known=", ".join(ENCODINGS),
+        )
+    try:
+        return data.decode(codec), codec
+    except UnicodeError as error:
+        raise CorpusError(
+            N_("{name} is not in the encoding {encoding}. Choose another encoding, or let lmviz find it out."),
+            name=name,
+            encoding=encoding,
+        ) from error
+
+
+def _decode_unnamed(data: bytes, name: str) -> tuple[str, str]:
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return _decode_as(data, encoding, name)
+    if 0 in data:
+        return _decode_with_zeros(data, name)
+    try:
+        return data.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        return _guess(data, name)
+
+
+def _decode_with_zeros(data: bytes, name: str) -> tuple[str, str]:
+    """UTF-16 without a mark, or nothing: the high bytes of a text are fewer different ones than the low bytes."""
+    low_first = (len(set(data[1::2])), -data[1::2].count(0))
+    high_first = (len(set(data[0::2])), -data[0::2].count(0))
+    encoding = "utf-16-le" if low_first < high_first else "utf-16-be"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        raise _binary(name) from None
+    stray = data.count(0) < len(data) / 4 and _is_utf8(data)  # a text with zero bytes in it, read as Chinese
+    unknown = any(unicodedata.category(c) in ("Cn", "Co") for c in set(text))
+    if stray or unknown or not _is_text(text) or not any(" " <= c <= "~" or c == "\n" for c in text):
+        raise _binary(name)
+    return text, encoding
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _guess(data: bytes, name: str) -> tuple[str, str]:
+    """The likeliest encoding of the lines that tell: those with bytes above 127."""
+    telling = b"\n".join(line for line in data.split(b"\n") if not line.isascii())
+    matches = list(from_bytes(telling, cp_isolation=_GUESSED, enable_fallback=False))
+    for match in sorted(matches, key=lambda match: -_everyday(str(match)[:_SAMPLE], match.encoding)):
+        try:
+            return data.decode(match.encoding), codecs.lookup(match.encoding).name
+        except UnicodeDecodeError:
+            continue
+    raise CorpusError(
+        N_("The encoding of {name} cannot be told. Name it, or save the file as UTF-8."),
+        name=name,
+    )
+
+
+def _everyday(text: str, encoding: str) -> float:
+    """Share of letters in daily use, if the text were in this encoding: decides what a few lines of CJK leave open."""
+    letters = [c for c in text if c > "\x7f" and c.isalpha()]
+    if encoding not in _EVERYDAY:
+        return 0.7  # an 8-bit encoding: better than rare characters, worse than daily ones
+    if encoding in ("shift_jis", "euc_jp") and not any("ぁ" <= c <= "ヿ" for c in letters):
+        return 0.0  # no Japanese without kana
+    low, high = _EVERYDAY[encoding]
+    return sum(low <= c.encode(encoding)[0] <= high for c in letters) / max(1, len(letters))
+
+
+def _is_text(text: str) -> bool:
+    controls = [c for c in set(text) if unicodedata.category(c) == "Cc" and c not in _PLAIN_CONTROLS]
+    return "\0" not in controls and sum(map(text.count, controls)) <= MAX_CONTROL_SHARE * len(text)
+
+
+def _binary(name: str) -> CorpusError:
+    return CorpusError(
+        N_("{name} is not a text file: it holds binary data. Save its text as a .txt file and add that."), name=name
+    )

@@ -1,0 +1,54 @@
+"""Everything in this process and at once: for the command line, for notebooks and for tests."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lmviz.jobs.base import Jobs, Message
+from lmviz.runs import Store
+
+
+class InlineJobs(Jobs):
+    """`start` returns when the run has ended."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def start(self, run_id: str, owner: str = "") -> None:
+        from lmviz.training.session import Session
+
+        for _ in Session(self.store.get(run_id)).work():
+            pass
+
+    def step(self, run_id: str, owner: str = "") -> None:
+        from lmviz.training.session import Session
+
+        session = Session(self.store.get(run_id))
+        session.by_hand = True
+        before = session.status.step
+        for _ in session.work():
+            if session.trainer and session.trainer.step > before:
+                session.rest("paused")
+                break
+
+    def pause(self, run_id: str) -> None:
+        self._leave(run_id, "paused")
+
+    def stop(self, run_id: str) -> None:
+        self._leave(run_id, "stopped")
+
+    def set(self, run_id: str, name: str, value: float) -> None:
+        """Nothing is under way between two calls, so there is nothing to change."""
+
+    def ask(self, question: str, owner: str = "", **arguments: Any) -> Iterator[Message]:
+        from lmviz.jobs.questions import QUESTIONS
+
+        return QUESTIONS[question](self.store, **arguments)
+
+    def close(self) -> None: ...
+
+    def _leave(self, run_id: str, state: Any) -> None:
+        run = self.store.get(run_id)
+        status = run.status()
+        if status.active:
+            status.state = state
+            run.write_status(status)

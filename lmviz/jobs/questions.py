@@ -1,0 +1,90 @@
+"""What can be asked of a model: each question is a generator of JSON pieces. Used by the answering worker, and in
+process by the command line and by tests.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lmviz.checkpoints import load_model
+from lmviz.config import RunConfig
+from lmviz.decoding.config import DecodingConfig
+from lmviz.decoding.generate import generate
+from lmviz.inspect.score import score
+from lmviz.models import build_model
+from lmviz.models.base import LanguageModel
+from lmviz.runs import Store
+from lmviz.tokenizers import Tokenizer
+from lmviz.training.trainer import Trainer
+
+Answer = Iterator[dict[str, Any]]
+
+PIECE_SECONDS = 0.08
+"""How often a growing text is sent."""
+
+
+@lru_cache(maxsize=8)
+def _model(store_root: str, run_id: str, step: int | None) -> tuple[LanguageModel, Tokenizer, int]:
+    return load_model(Store(Path(store_root)).get(run_id), step)
+
+
+def model_of(store: Store, run_id: str, step: int | None) -> tuple[LanguageModel, Tokenizer, int]:
+    """The model at a step (the newest if None); the last few are kept in memory."""
+    steps = store.get(run_id).checkpoint_steps()
+    return _model(str(store.root), run_id, steps[-1] if step is None and steps else step)
+
+
+def ask_generate(store: Store, run: str, step: int | None = None, **decoding: Any) -> Answer:
+    """Pieces {"tokens": [...]} as they are made; each token a dict, see lmviz.decoding.generate.GeneratedToken."""
+    model, tokenizer, step = model_of(store, run, step)
+    config = DecodingConfig.model_validate(decoding)
+    tokens: list[dict[str, Any]] = []
+    start = sent = time.perf_counter()
+    count = 0
+    for token in generate(model, tokenizer, config):
+        tokens.append(asdict(token))
+        count += 1
+        if time.perf_counter() - sent > PIECE_SECONDS:
+            yield {"tokens": tokens}
+            tokens, sent = [], time.perf_counter()
+    seconds = time.perf_counter() - start
+    yield {"tokens": tokens, "step": step, "tokens_per_second": count / seconds if seconds else None}
+
+
+def ask_score(store: Store, run: str, text: str, step: int | None = None) -> Answer:
+    """One piece: loss, perplexity, bits_per_char, tokens."""
+    model, tokenizer, _ = model_of(store, run, step)
+    yield asdict(score(model, tokenizer, text))
+
+
+def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answer:
+    """One piece: how long an update of this configuration takes here, measured on random tokens.
+
+    {"parameters", "seconds_per_step", "seconds"}; the best of three updates after one to warm up.
+    """
+    run_config = RunConfig.model_validate(config)
+    training = run_config.training
+    model = build_model(run_config.model, vocab_size, training.context_length)
+    if model.learns_by == "counting":
+        yield {"parameters": None, "seconds_per_step": None, "seconds": 0.0}
+        return
+    tokens = torch.randint(vocab_size, (training.context_length * 20,)).numpy().astype("uint16")
+    trainer = Trainer(model, training, tokens)
+    best = float("inf")
+    for _ in range(4):
+        best = min(best, trainer.advance().seconds)
+        if best > 0.2:
+            break
+    yield {"parameters": model.parameter_count(), "seconds_per_step": best, "seconds": best * training.steps}
+
+
+QUESTIONS: dict[str, Callable[..., Answer]] = {
+    "generate": ask_generate,
+    "score": ask_score,
+    "estimate": ask_estimate,
+}

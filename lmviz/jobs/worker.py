@@ -1,0 +1,201 @@
+"""A training worker: one process, one torch thread, many runs taking turns. Started by the pool, talks JSON to it.
+
+python -m lmviz.jobs.worker SOCKET STORE
+"""
+
+import contextlib
+import os
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from filelock import Timeout
+
+from lmviz.errors import N_, LmvizError, RunError
+from lmviz.jobs.wire import connect, receive, send
+from lmviz.runs import Run, Store
+
+SLICE = 0.15
+"""Seconds that a run trains before the next one has its turn."""
+
+
+class Job:
+    """A run held by this worker."""
+
+    def __init__(self, run: Run, owner: str) -> None:
+        from lmviz.training.session import Session
+
+        self.owner = owner
+        self.session = Session(run, worker=os.getpid())
+        self.turns: Iterator[None] = self.session.work()
+        self.paused = False
+
+    @property
+    def step(self) -> int:
+        return self.session.trainer.step if self.session.trainer else 0
+
+
+class Turns:
+    """Whose turn it is: round robin over owners, and within an owner over runs."""
+
+    def __init__(self) -> None:
+        self.owners: deque[str] = deque()
+        self.runs: dict[str, deque[str]] = {}
+
+    def add(self, owner: str, run_id: str) -> None:
+        if owner not in self.runs:
+            self.owners.append(owner)
+            self.runs[owner] = deque()
+        if run_id not in self.runs[owner]:
+            self.runs[owner].append(run_id)
+
+    def remove(self, run_id: str) -> None:
+        for owner, runs in list(self.runs.items()):
+            if run_id in runs:
+                runs.remove(run_id)
+                if not runs:
+                    del self.runs[owner]
+                    self.owners.remove(owner)
+
+    def next(self) -> str | None:
+        if not self.owners:
+            return None
+        owner = self.owners[0]
+        self.owners.rotate(-1)
+        run_id = self.runs[owner][0]
+        self.runs[owner].rotate(-1)
+        return run_id
+
+
+class Worker:
+    """Holds jobs, gives each a slice in turn, and does what the pool says between two slices."""
+
+    def __init__(self, connection: Connection, store: Store) -> None:
+        self.connection, self.store = connection, store
+        self.jobs: dict[str, Job] = {}
+        self.turns = Turns()
+
+    def loop(self) -> None:
+        """Until the pool is gone."""
+        send(self.connection, {"event": "ready"})
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                run_id = self.turns.next()
+                while self.connection.poll(0 if run_id else None):
+                    self.obey(receive(self.connection))
+                    run_id = run_id or self.turns.next()
+                if run_id in self.jobs:
+                    self.slice(run_id)
+        for job in self.jobs.values():  # the server ended: leave each run where it can go on
+            if not job.paused:
+                job.session.rest("running")
+
+    def obey(self, message: dict[str, str]) -> None:
+        """One wish of the pool. A run that is not here is opened from its folder."""
+        wish, run_id = message["do"], message["run"]
+        try:
+            if wish == "start":
+                self.start(run_id, message["owner"])
+            elif wish == "step":
+                self.single_step(run_id, message["owner"])
+            elif run_id in self.jobs and wish == "pause":
+                self.jobs[run_id].paused = True
+                self.turns.remove(run_id)
+                self.jobs[run_id].session.rest("paused")
+            elif wish == "stop":
+                self.stop(run_id)
+            elif run_id in self.jobs and wish == "set":
+                self.jobs[run_id].session.set(message["name"], float(message["value"]))
+        except (LmvizError, OSError):
+            traceback.print_exc()
+            if run_id not in self.jobs:
+                send(self.connection, {"event": "ended", "run": run_id})
+
+    def start(self, run_id: str, owner: str) -> None:
+        if run_id not in self.jobs:
+            self.jobs[run_id] = Job(self.store.get(run_id), owner)
+        self.jobs[run_id].paused = self.jobs[run_id].session.by_hand = False
+        self.turns.add(owner, run_id)
+
+    def single_step(self, run_id: str, owner: str) -> None:
+        if run_id not in self.jobs:
+            self.jobs[run_id] = Job(self.store.get(run_id), owner)
+        job = self.jobs[run_id]
+        job.paused = job.session.by_hand = True
+        self.turns.remove(run_id)
+        before = -1
+        while run_id in self.jobs and (before < 0 or job.step <= before):
+            before = job.step if job.session.trainer and before < 0 else before
+            self.turn(run_id)
+        if run_id in self.jobs:
+            job.session.write_status("paused")
+
+    def stop(self, run_id: str) -> None:
+        job = self.jobs.get(run_id)
+        if job:
+            job.session.rest("stopped")
+            self.end(run_id)
+        else:  # it rests in its folder, so there is nothing to save
+            run = self.store.get(run_id)
+            status = run.status()
+            if status.active and not run.is_locked():
+                status.state = "stopped"
+                run.write_status(status)
+            send(self.connection, {"event": "ended", "run": run_id})
+
+    def slice(self, run_id: str) -> None:
+        end = time.perf_counter() + SLICE
+        while run_id in self.jobs and time.perf_counter() < end:
+            self.turn(run_id)
+
+    def turn(self, run_id: str) -> None:
+        """One update (or one stage of preparing); a fault of ours ends this run and no other."""
+        job = self.jobs[run_id]
+        try:
+            next(job.turns)
+        except (StopIteration, Timeout):
+            self.end(run_id)
+        except Exception as error:  # a defect of lmviz: keep the worker alive, tell the person, keep the trace
+            (job.session.run.path / "error.log").write_text(traceback.format_exc(), encoding="utf-8")
+            reason = f"{type(error).__name__}: {error}"
+            job.session.status.error = RunError(
+                N_("lmviz has a defect here ({reason}). error.log in the run's folder has the details."), reason=reason
+            ).to_dict()
+            job.session.write_status("failed")
+            self.end(run_id)
+
+    def end(self, run_id: str) -> None:
+        job = self.jobs.pop(run_id)
+        close = getattr(job.turns, "close", None)
+        if close:
+            close()  # frees the lock
+        self.turns.remove(run_id)
+        send(self.connection, {"event": "ended", "run": run_id})
+
+
+def warm_up() -> None:
+    """Pay for torch's imports now: the first optimizer costs a second, the first update more."""
+    import torch
+
+    import lmviz.training.session  # noqa: F401
+
+    torch.set_num_threads(1)
+    weight = torch.nn.Parameter(torch.zeros(2, 2))
+    optimizer = torch.optim.AdamW([weight], fused=True)
+    weight.sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def main() -> None:
+    connection, store = connect(int(sys.argv[1])), Store(Path(sys.argv[2]))
+    os.nice(10)
+    warm_up()
+    Worker(connection, store).loop()
+
+
+if __name__ == "__main__":
+    main()

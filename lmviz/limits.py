@@ -1,0 +1,20 @@
+"""What one person may ask of the server, in one place. Every refusal names the limit it hits."""
+
+MAX_UPLOAD_BYTES = 50_000_000
+"""Bytes in the files of one corpus together."""
+MAX_CORPUS_FILES = 1000
+"""Files in one corpus that a person adds."""
+MIN_CORPUS_CHARACTERS = 100
+"""Characters that a corpus a person adds must have."""
+MAX_LABEL = 120
+"""Characters in a name that a person types."""
+MAX_CONTROL_SHARE = 0.01
+"""Share of control characters above which a file is not text."""
+MAX_NEW_TOKENS = 10_000
+"""Tokens in one generated text."""
+MAX_PROMPT_CHARACTERS = 100_000
+"""Characters in a prompt."""
+MAX_SCORE_TOKENS = 200_000
+"""Tokens in one scored text."""
+MAX_CARDS = 4
+"""Architectures that one comparison trains at once."""

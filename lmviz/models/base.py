@@ -1,0 +1,73 @@
+"""The one contract that training, decoding and inspection rely on.
+
+Shapes: B batch, T time, V vocabulary, L layers, N heads, H hidden.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+State = Any
+"""What a model carries from one token to the next; only the model that made it looks inside."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of text and what is to be predicted at each place."""
+
+    inputs: Tensor  # (B, T) int64
+    targets: Tensor  # (B, T) int64
+
+
+class LanguageModel(nn.Module, ABC):
+    """Gives, at every position, the logits of the next token."""
+
+    learns_by: ClassVar[str] = "gradient"
+    """gradient: trained step by step; counting: has `fit(tokens)` and is done at once."""
+
+    vocab_size: int
+    context_length: int | None
+    """How many tokens back the model can look; None: no limit by construction."""
+
+    @property
+    @abstractmethod
+    def signals(self) -> Mapping[str, tuple[str, ...]]:
+        """Name of each signal `trace` returns -> names of its axes, such as ("layer", "time", "unit")."""
+
+    @abstractmethod
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T) int64 -> logits (B, T, V). Row t depends on tokens 0..t only."""
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state before the first token."""
+
+    @abstractmethod
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """One token a sequence: (B,) and its state -> logits (B, V) and the next state. Equals `forward` row by row."""
+
+    @abstractmethod
+    def trace(self, tokens: Tensor) -> dict[str, Tensor]:
+        """(T,) int64, one sequence -> every signal, shaped as `signals` declares. No gradient is kept."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean cross-entropy in nats a token (teacher forcing), a scalar."""
+        logits = self(batch.inputs)  # (B, T, V)
+        return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
+
+    def prefill(self, tokens: Tensor) -> tuple[Tensor, State]:
+        """(B, T) with T >= 1 -> logits of the next token (B, V) and the state after the last one."""
+        state = self.initial_state(len(tokens))
+        logits = torch.empty(0)
+        for column in tokens.unbind(1):
+            logits, state = self.step(column, state)
+        return logits, state
+
+    def parameter_count(self) -> int:
+        """Trainable numbers (shared ones once)."""
+        return sum(p.numel() for p in self.parameters())

@@ -1,0 +1,125 @@
+"""The recurrent language models: embedding, a stack of cells, a linear output layer.
+
+Not the cells themselves (cells.py) and not their initial weights (init.py).
+Paper: Mikolov et al. 2010, Recurrent neural network based language model.
+Shapes: B batch, T time, V vocabulary, L layers, D input width, H hidden.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lmviz.config import GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
+from lmviz.models.base import LanguageModel
+from lmviz.models.cells import CELLS, Cell, CellState, NVSICell
+from lmviz.models.init import init_cell
+
+StackState = tuple[CellState, ...]
+"""The state of each layer, the lowest first."""
+
+
+class RecurrentModel(LanguageModel):
+    """Embedding -> cells on top of each other -> logits. Dropout after the embedding and after each layer.
+
+    Args:
+        vocab_size: number of tokens V.
+        cells: one a layer, of one kind, the lowest first; the lowest cell's input size is the embedding's width.
+        dropout: share of activations set to zero in training mode.
+    """
+
+    def __init__(self, vocab_size: int, cells: Sequence[Cell], dropout: float = 0.0) -> None:
+        super().__init__()
+        self.vocab_size = vocab_size
+        self.context_length = None
+        self.embedding = nn.Embedding(vocab_size, cells[0].input_size)  # N(0, 1)
+        self.dropout = nn.Dropout(dropout)
+        self.cells = nn.ModuleList(cells)
+        self.head = nn.Linear(cells[-1].hidden_size, vocab_size)
+
+    @property
+    def layers(self) -> list[Cell]:
+        """The cells, the lowest first."""
+        return [cell for cell in self.cells if isinstance(cell, Cell)]
+
+    @property
+    def signals(self) -> Mapping[str, tuple[str, ...]]:
+        units = dict.fromkeys(self.layers[0].signals, ("layer", "time", "unit"))
+        return {**units, "logits": ("time", "token")}
+
+    def initial_state(self, batch_size: int) -> StackState:
+        return tuple(cell.initial_state(batch_size) for cell in self.layers)
+
+    def run(self, tokens: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        """(B, T), T >= 1, from a state -> what the top layer gives (B, T, H) and the state after the last token."""
+        x: Tensor = self.dropout(self.embedding(tokens))  # (B, T, D)
+        after = []
+        for cell, before in zip(self.layers, state, strict=True):
+            x, last = cell.forward_sequence(x, before)  # (B, T, H)
+            x = self.dropout(x)
+            after.append(last)
+        return x, tuple(after)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x, _ = self.run(tokens, self.initial_state(len(tokens)))
+        logits: Tensor = self.head(x)  # (B, T, V)
+        return logits
+
+    def prefill(self, tokens: Tensor) -> tuple[Tensor, StackState]:
+        x, state = self.run(tokens, self.initial_state(len(tokens)))
+        return self.head(x[:, -1]), state  # (B, V)
+
+    def step(self, tokens: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        """As the contract says; gradients flow through it."""
+        x: Tensor = self.dropout(self.embedding(tokens))  # (B, D)
+        after = []
+        for cell, before in zip(self.layers, state, strict=True):
+            last, _ = cell.step_from(cell.project(x), before)
+            x = self.dropout(last[0])  # (B, H)
+            after.append(last)
+        return self.head(x), tuple(after)  # (B, V)
+
+    @torch.no_grad()
+    def trace(self, tokens: Tensor) -> dict[str, Tensor]:
+        """As the contract says, through the readable step; without dropout, whatever the mode."""
+        x: Tensor = self.embedding(tokens)  # (T, D)
+        layers: list[dict[str, Tensor]] = []
+        for cell in self.layers:
+            state = cell.initial_state(1)
+            steps: list[dict[str, Tensor]] = []
+            for row in x[:, None]:  # (1, D)
+                state, seen = cell.step(row, state)
+                steps.append(seen)
+            layers.append({name: torch.cat([seen[name] for seen in steps]) for name in cell.signals})  # (T, H)
+            x = layers[-1]["hidden"]
+        signals = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}  # (L, T, H)
+        return {**signals, "logits": self.head(x)}  # (T, V)
+
+
+def build(
+    config: RNNConfig | NVSIConfig | GRUConfig | LSTMConfig, vocab_size: int, context_length: int
+) -> RecurrentModel:
+    """The model of `config`. `context_length` is the length of training windows and no limit for these models."""
+    widths = [config.embedding_dim] + [config.hidden_size] * (config.num_layers - 1)
+    cells = [_cell(config, width) for width in widths]
+    for cell in cells:
+        init_cell(cell, config.init, config.gain, _gate_biases(config))
+    return RecurrentModel(vocab_size, cells, config.dropout)
+
+
+def _cell(config: RNNConfig | NVSIConfig | GRUConfig | LSTMConfig, input_size: int) -> Cell:
+    if isinstance(config, NVSIConfig):
+        return NVSICell(input_size, config.hidden_size, config.carry)
+    return CELLS[config.kind](input_size, config.hidden_size)
+
+
+def _gate_biases(config: RNNConfig | NVSIConfig | GRUConfig | LSTMConfig) -> dict[str, float | None]:
+    match config:
+        case NVSIConfig():
+            return {"gate.input": config.input_gate_bias}
+        case GRUConfig():
+            return {"gate.update": config.update_gate_bias}
+        case LSTMConfig():
+            return {"gate.forget": config.forget_gate_bias}
+        case RNNConfig():
+            return {}

@@ -1,0 +1,301 @@
+"""The run folder: where it lies, how it is written without ever being half-written, how it is read. No torch.
+
+    <store>/<run id>/config.json  data.json  baselines.json  tokenizer.json  status.json
+                     metrics.jsonl  samples.jsonl  events.jsonl
+                     checkpoints/<step>.safetensors  resume/<step>.safetensors  snapshots/<step>.safetensors
+
+A worker writes it, everyone else reads it. JSON files are replaced atomically; .jsonl files are appended a line at a
+time, and a reader leaves out a last line that is not finished.
+"""
+
+import contextlib
+import datetime
+import io
+import json
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lmviz.config import RunConfig
+from lmviz.errors import N_, RunError
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = ROOT / "sample_checkpoints"
+
+State = Literal["queued", "running", "paused", "finished", "stopped", "failed"]
+ACTIVE: tuple[State, ...] = ("queued", "running", "paused")
+ENDED: tuple[State, ...] = ("finished", "stopped", "failed")
+
+_RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
+
+
+def store_root() -> Path:
+    """The folder of all runs: LMVIZ_STORE, or `runs/` beside app.py."""
+    return Path(os.environ.get("LMVIZ_STORE") or ROOT / "runs")
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace `path` by `data`; a reader sees the old file or the new one, a full disk leaves the old one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1).encode())
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Add one line of JSON in one write."""
+    with path.open("ab") as file:
+        file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
+
+
+def write_lines(path: Path, values: list[dict[str, Any]]) -> None:
+    """Replace a .jsonl file."""
+    write_atomic(path, b"".join(json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values))
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Every whole line of a .jsonl file; none if the file is not there yet."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is not finished
+    return [json.loads(line) for line in lines if line]
+
+
+class Status(BaseModel):
+    """status.json: where the run stands."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: State = "queued"
+    step: int = 0
+    """Updates done."""
+    steps: int = 0
+    """Updates wanted."""
+    tokens: int = 0
+    """Training tokens seen."""
+    seconds: float = 0.0
+    """Time spent in training steps, waiting for other runs not counted."""
+    seconds_left: float | None = None
+    """Time until the end as the clock on the wall shows it, at the present pace."""
+    tokens_per_second: float | None = None
+    parameters: int | None = None
+    stage: str = ""
+    """What is being prepared before the first step."""
+    created: str = ""
+    updated: str = ""
+    worker: int | None = None
+    """Process id of the one who trains it."""
+    owner: str = ""
+    crashes: int = 0
+    """How often its worker died under it."""
+    error: dict[str, Any] | None = None
+    """The sentence of a failed run: message, template, values."""
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE
+
+
+class Run:
+    """One run folder. Reading never fails on a run that is still being written."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.id = path.name
+        self.read_only = read_only
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+    def config(self) -> RunConfig:
+        """Raises RunError if config.json is missing or not one of ours."""
+        try:
+            return RunConfig.model_validate_json((self.path / "config.json").read_bytes())
+        except FileNotFoundError:
+            raise RunError(N_("The run {run} has no config.json; it cannot be opened."), run=self.id) from None
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise RunError(
+                N_("The config.json of run {run} cannot be read: {reason}."), run=self.id, reason=reason
+            ) from None
+
+    def status(self) -> Status:
+        try:
+            return Status.model_validate_json((self.path / "status.json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return Status(state="failed", error=RunError(N_("status.json is missing or damaged.")).to_dict())
+
+    def write_status(self, status: Status) -> None:
+        status.updated = now()
+        write_atomic(self.path / "status.json", status.model_dump_json(indent=1).encode())
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Lines of metrics.jsonl, oldest first."""
+        return read_lines(self.path / "metrics.jsonl")
+
+    def samples(self) -> list[dict[str, Any]]:
+        return read_lines(self.path / "samples.jsonl")
+
+    def events(self) -> list[dict[str, Any]]:
+        """What people changed while it ran: step, name, value."""
+        return read_lines(self.path / "events.jsonl")
+
+    def data(self) -> dict[str, Any]:
+        """Facts about the text: tokens, characters, vocabulary; empty until it is prepared."""
+        return self._optional("data.json")
+
+    def baselines(self) -> dict[str, Any]:
+        """Losses of models that anyone has for nothing: uniform, and n-grams by order; empty until counted."""
+        return self._optional("baselines.json")
+
+    def checkpoint_steps(self) -> list[int]:
+        """Steps whose weights are kept, in order."""
+        return sorted(int(f.stem) for f in (self.path / "checkpoints").glob("*.safetensors") if f.stem.isdigit())
+
+    def resume_step(self) -> int | None:
+        """The step that training can go on from."""
+        steps = [int(f.stem) for f in (self.path / "resume").glob("*.safetensors") if f.stem.isdigit()]
+        return max(steps, default=None)
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(f.stat().st_size for f in self.path.rglob("*") if f.is_file())
+
+    def lock(self) -> FileLock:
+        """Held by whoever trains the run; freed by the system when that process dies."""
+        return FileLock(self.path / ".lock", timeout=0)
+
+    def is_locked(self) -> bool:
+        if self.read_only:
+            return False
+        try:
+            with self.lock():
+                return False
+        except Timeout:
+            return True
+
+    def rename(self, label: str) -> None:
+        """Change the label; the folder keeps its name."""
+        self.forbid_read_only()
+        config = self.config().model_copy(update={"name": label.strip()[:120]})
+        write_json(self.path / "config.json", config.model_dump(mode="json"))
+
+    def forbid_read_only(self) -> None:
+        if self.read_only:
+            raise RunError(
+                N_("{run} is a sample run and cannot be changed. Duplicate it and change the copy."), run=self.id
+            )
+
+    def zip(self) -> bytes:
+        """The whole folder as a zip file, without what only serves to go on training."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(self.path.rglob("*")):
+                inside = file.relative_to(self.path)
+                if file.is_file() and inside.parts[0] != "resume" and not file.name.startswith("."):
+                    archive.write(file, Path(self.id) / inside)
+        return buffer.getvalue()
+
+    def _optional(self, name: str) -> dict[str, Any]:
+        try:
+            value = json.loads((self.path / name).read_bytes())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+class Store:
+    """All runs a person can see: those of the store, and the samples that come with the app (read-only)."""
+
+    def __init__(self, root: Path | None = None, samples: Path | None = SAMPLES) -> None:
+        self.root = Path(root) if root else store_root()
+        self.samples = samples
+
+    def create(self, config: RunConfig, owner: str = "") -> Run:
+        """A new folder in state queued; it appears whole or not at all."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        steps = 1 if config.model.kind == "ngram" else config.training.steps
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.root))
+        try:
+            write_json(draft / "config.json", config.model_dump(mode="json"))
+            Run(draft).write_status(Status(created=now(), steps=steps, owner=owner))
+            draft.chmod(0o755)
+            for _ in range(100):
+                path = self.root / f"{config.model.kind}-{secrets.token_hex(3)}"
+                if not path.exists():
+                    draft.rename(path)
+                    return Run(path)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        raise RunError(N_("No free name for a new run was found in {folder}."), folder=str(self.root))
+
+    def get(self, name: str | Path) -> Run:
+        """A run by its id, or by the path of its folder.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        text = str(name)
+        if _RUN_ID.fullmatch(text):
+            for root in self._roots():
+                if (root / text / "config.json").exists():
+                    return Run(root / text, read_only=root == self.samples)
+        elif (Path(text) / "config.json").exists():
+            path = Path(text).resolve()
+            return Run(path, read_only=self.samples is not None and path.parent == self.samples.resolve())
+        raise RunError(N_("There is no run {run}. `lmviz runs list` shows the runs there are."), run=text)
+
+    def runs(self) -> list[Run]:
+        """Every run, newest first, the samples last."""
+        own = sorted(self._inside(self.root, False), key=lambda run: run.status().created, reverse=True)
+        return own + self.sample_runs()
+
+    def sample_runs(self) -> list[Run]:
+        return sorted(self._inside(self.samples, True), key=lambda run: run.id) if self.samples else []
+
+    def delete(self, run: Run) -> None:
+        """Remove the folder.
+
+        Raises:
+            RunError: it is a sample, or it is being trained.
+        """
+        run.forbid_read_only()
+        if run.is_locked():
+            raise RunError(N_("The run {run} is being trained. Stop it, then delete it."), run=run.id)
+        grave = run.path.with_name(f".deleted-{run.id}")
+        run.path.rename(grave)  # gone at once for every reader
+        shutil.rmtree(grave, ignore_errors=True)
+
+    def _roots(self) -> Iterator[Path]:
+        yield self.root
+        if self.samples:
+            yield self.samples
+
+    @staticmethod
+    def _inside(root: Path, read_only: bool) -> Iterator[Run]:
+        with contextlib.suppress(FileNotFoundError):
+            for path in root.iterdir():
+                if _RUN_ID.fullmatch(path.name) and (path / "config.json").exists():
+                    yield Run(path, read_only=read_only)

@@ -1,0 +1,63 @@
+"""Train the runs in sample_checkpoints/ again: `python -m lmviz.samples [NAME ...]`. Settings and seeds stand here.
+
+They are ordinary run folders, small: eight checkpoints in float16, and no state to go on from.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from lmviz.config import RunConfig
+from lmviz.presets import preset
+from lmviz.runs import SAMPLES, Run, Store
+from lmviz.training.foreground import train_here
+
+RECORDING = {"checkpoints": 8, "weights": "float16", "sample_tokens": 160}
+
+
+def sample_configs() -> dict[str, RunConfig]:
+    """Folder name -> how it is trained. The same number of updates, so that curves can be laid over each other."""
+    kinds = ("rnn", "nvsi", "gru", "lstm", "gpt")
+    configs = {
+        f"sample-{kind}": preset(kind, name=_name(kind), training={"steps": 4000}, recording=RECORDING)
+        for kind in kinds
+    }
+    configs["sample-idioms-gru"] = preset(
+        "gru", name="GRU, idioms", corpus={"name": "idioms"}, model={"embedding_dim": 24, "hidden_size": 48},
+        training={"steps": 3000, "context_length": 20, "learning_rate": 8e-3}, recording=RECORDING | {"checkpoints": 4},
+    )  # fmt: skip
+    return configs
+
+
+def _name(kind: str) -> str:
+    return {"nvsi": "NVSI-RNN"}.get(kind, kind.upper())
+
+
+def train_sample(name: str, config: RunConfig) -> None:
+    """Train beside the old folder, then put the new one in its place."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Store(Path(folder), samples=None).create(config)
+        train_here(run)
+        if run.status().state != "finished":
+            raise SystemExit(f"{name}: {run.status().error}")
+        strip(run)
+        shutil.rmtree(SAMPLES / name, ignore_errors=True)
+        shutil.copytree(run.path, SAMPLES / name)
+
+
+def strip(run: Run) -> None:
+    """Leave only what is shown: no state to go on from, no lock, no process id."""
+    shutil.rmtree(run.path / "resume", ignore_errors=True)
+    (run.path / ".lock").unlink(missing_ok=True)
+    run.write_status(run.status().model_copy(update={"worker": None, "owner": ""}))
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(sample_configs())
+    for name in wanted:
+        train_sample(name, sample_configs()[name])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""What a run came to, as plain values: for tables, for comparisons and for --json. No torch."""
+
+import math
+from typing import Any
+
+from lmviz.runs import Run
+
+
+def evaluated_lines(run: Run) -> list[dict[str, Any]]:
+    """The metrics lines that have a validation loss."""
+    return [line for line in run.metrics() if line["val_loss"] is not None]
+
+
+def bits_per_character(loss: float, data: dict[str, Any]) -> float | None:
+    """Nats a token -> bits a character of the validation text, comparable across tokenizers."""
+    characters = data.get("validation_characters")
+    return loss / math.log(2) * data["validation_tokens"] / characters if characters else None
+
+
+def perplexity(loss: float) -> float:
+    return math.exp(min(loss, 700.0))
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """One row of a table of runs."""
+    config, status = run.config(), run.status()
+    lines = evaluated_lines(run)
+    return {
+        "run": run.id, "name": config.name, "model": config.model.kind, "corpus": config.corpus.name,
+        "state": status.state, "step": status.step, "steps": status.steps,
+        "val_loss": lines[-1]["val_loss"] if lines else None, "created": status.created,
+    }  # fmt: skip
+
+
+def train_document(run: Run) -> dict[str, Any]:
+    """The JSON document of `lmviz train`. Losses in nats a token; `history` has the steps with a validation."""
+    status = run.status()
+    lines = evaluated_lines(run)
+    last = lines[-1] if lines else {"train_loss": None, "val_loss": None}
+    loss = last["val_loss"]
+    return {
+        "run": run.id, "path": str(run.path), "state": status.state, "step": status.step,
+        "train_loss": last["train_loss"], "val_loss": loss,
+        "perplexity": perplexity(loss) if loss is not None else None,
+        "bits_per_char": bits_per_character(loss, run.data()) if loss is not None else None,
+        "parameters": status.parameters, "tokens_per_second": status.tokens_per_second, "seconds": status.seconds,
+        "history": {key: [line[key] for line in lines] for key in ("step", "train_loss", "val_loss")},
+        "error": status.error["message"] if status.error else None,
+    }  # fmt: skip

@@ -1,0 +1,141 @@
+"""From a corpus to batches: tokens for training and validation, random windows, and the pinned validation windows."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
+from lmviz.corpora import Corpus, load_corpus
+from lmviz.errors import N_, CorpusError, RunError
+from lmviz.models.base import Batch
+from lmviz.runs import Run, write_json
+from lmviz.tokenizers import Tokenizer, train_tokenizer
+
+Tokens = NDArray[np.unsignedinteger[Any]]
+
+
+@dataclass(frozen=True)
+class Data:
+    """A text, tokenized and split."""
+
+    tokenizer: Tokenizer
+    train: Tokens
+    validation: Tokens
+    train_characters: int
+    validation_characters: int
+    fingerprint: str
+    """sha256 of the text: a run goes on only with the text it began with."""
+    prompt: str
+    """The first words of the validation text."""
+
+    def facts(self) -> dict[str, Any]:
+        """What data.json tells."""
+        return {
+            "fingerprint": self.fingerprint,
+            "vocab_size": self.tokenizer.vocab_size,
+            "train_tokens": len(self.train),
+            "validation_tokens": len(self.validation),
+            "train_characters": self.train_characters,
+            "validation_characters": self.validation_characters,
+        }
+
+
+def prepare(run: Run) -> Data:
+    """The run's text as tokens; writes tokenizer.json and data.json the first time, checks them afterwards.
+
+    Raises:
+        CorpusError: the text is missing or too short for the context.
+        RunError: the text is not the one the run began with.
+    """
+    config = run.config()
+    data = load_data(config.corpus, config.tokenizer)
+    known = run.data()
+    if known and known["fingerprint"] != data.fingerprint:
+        raise RunError(
+            N_("The text {corpus} has changed since this run began. Start a new run on the new text."),
+            corpus=config.corpus.name,
+        )
+    check_length(data, config)
+    if not known:
+        data.tokenizer.save(run.path / "tokenizer.json")
+        write_json(run.path / "data.json", data.facts())
+    return data
+
+
+def check_length(data: Data, config: RunConfig) -> None:
+    """Raises CorpusError unless a window fits into the training part and one prediction into the validation part."""
+    if len(data.train) <= config.training.context_length or len(data.validation) < 2:
+        raise CorpusError(
+            N_(
+                "The text {corpus} is too short: it has {tokens} training tokens, and the context length is {context}."
+                " Take a longer text or a shorter context."
+            ),
+            corpus=config.corpus.name,
+            tokens=len(data.train),
+            context=config.training.context_length,
+        )
+
+
+def load_data(corpus_config: CorpusConfig, tokenizer_config: TokenizerConfig) -> Data:
+    """The corpus as tokens."""
+    return tokenize(load_corpus(corpus_config.name), corpus_config.validation_fraction, tokenizer_config)
+
+
+@lru_cache(maxsize=4)
+def tokenize(corpus: Corpus, validation_fraction: float, tokenizer_config: TokenizerConfig) -> Data:
+    """Split and tokenize. The last few are kept, so that four runs on one text prepare it once a process."""
+    train, validation = corpus.split(validation_fraction)
+    tokenizer = train_tokenizer(tokenizer_config, train, validation)
+    return Data(
+        tokenizer=tokenizer,
+        train=tokenizer.encode_documents(train),
+        validation=tokenizer.encode_documents(validation),
+        train_characters=sum(map(len, train)),
+        validation_characters=sum(map(len, validation)),
+        fingerprint=corpus.fingerprint,
+        prompt=opening(validation[0] if validation else ""),
+    )
+
+
+def opening(text: str, length: int = 24) -> str:
+    """A few words to begin a sample with: the beginning of the first line that starts like a sentence."""
+    lines = [line for line in text[:5000].split("\n")[1:] if line] or [text[:5000]]
+    line = next((line for line in lines if line[0].isupper() or "\u4e00" <= line[0] <= "\u9fff"), lines[0])
+    words = line[:length]
+    cut = words.rfind(" ")
+    return words[: cut + 1] if cut > 0 else words[: length // 12]
+
+
+class Windows:
+    """Random windows of a token stream; the same generator state gives the same windows."""
+
+    def __init__(self, tokens: Tokens, batch_size: int, context_length: int, generator: torch.Generator) -> None:
+        self.tokens = tokens
+        self.batch_size = batch_size
+        self.generator = generator
+        self.offsets = np.arange(context_length + 1)
+
+    def next(self) -> Batch:
+        """One batch; the targets are the inputs one token later."""
+        high = len(self.tokens) - len(self.offsets) + 1
+        starts = torch.randint(high, (self.batch_size,), generator=self.generator).numpy()
+        return _batch(self.tokens, starts, self.offsets)
+
+
+def validation_batches(tokens: Tokens, context_length: int, limit: int, batch_size: int = 64) -> list[Batch]:
+    """Windows without overlap, about `limit` tokens spread evenly over the whole validation text; always the same."""
+    length = min(context_length, len(tokens) - 1)
+    count = max(1, min(limit // length, (len(tokens) - 1) // length))
+    starts = np.linspace(0, len(tokens) - 1 - length, count).astype(np.int64)
+    offsets = np.arange(length + 1)
+    return [_batch(tokens, starts[i : i + batch_size], offsets) for i in range(0, count, batch_size)]
+
+
+def _batch(tokens: Tokens, starts: NDArray[np.int64], offsets: NDArray[np.int64]) -> Batch:
+    windows: Tensor = torch.from_numpy(tokens[starts[:, None] + offsets].astype(np.int64))  # (B, T+1)
+    return Batch(inputs=windows[:, :-1].contiguous(), targets=windows[:, 1:].contiguous())

@@ -1,0 +1,28 @@
+"""At which steps something is written: pure functions of the configuration, so that watching a run changes nothing."""
+
+from lmviz.config import RecordingConfig
+
+EARLY = (1, 2, 4, 8, 16, 32, 64)
+"""The first moments, where a model learns fastest, are always logged."""
+
+
+def log_steps(recording: RecordingConfig, steps: int) -> set[int]:
+    """Steps with a line in metrics.jsonl."""
+    every = recording.log_every or min(25, max(1, steps // 200))
+    return _steps(every, steps) | eval_steps(recording, steps)
+
+
+def eval_steps(recording: RecordingConfig, steps: int) -> set[int]:
+    """Steps with a validation loss and a sample of text."""
+    every = recording.eval_every or min(500, max(1, steps // 40))
+    return _steps(every, steps)
+
+
+def checkpoint_steps(recording: RecordingConfig, steps: int) -> set[int]:
+    """Steps whose weights are kept: the first, the last, and between them dense early, sparse late."""
+    last = recording.checkpoints - 1
+    return {0, steps} | {max(1, round(steps * (i / last) ** 2.5)) for i in range(1, last)}
+
+
+def _steps(every: int, steps: int) -> set[int]:
+    return {*range(every, steps + 1, every), *(step for step in EARLY if step <= steps), steps}

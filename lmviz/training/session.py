@@ -1,0 +1,186 @@
+"""One run from its folder to its end: prepare, train, record, finish. Whoever holds the session gives it time.
+
+session = Session(run)
+for _ in session.work():     # preparation and every update are one turn each
+    ...                      # time for other runs, for commands: session.set, session.pause, session.stop
+"""
+
+import errno
+import time
+from collections.abc import Iterator
+
+import torch
+
+from lmviz.errors import N_, LmvizError, TrainingError
+from lmviz.models import build_model
+from lmviz.models.ngram import NgramModel
+from lmviz.runs import Run, State, append_line
+from lmviz.training.data import Data, prepare
+from lmviz.training.recorder import Recorder, write_baselines
+from lmviz.training.trainer import Step, Trainer, randomness
+
+STATUS_INTERVAL = 0.25
+"""Seconds between two writes of status.json while nothing else happens."""
+BASELINES_AFTER = 0.5
+"""Seconds of training before the n-grams are counted: the first points come first."""
+SAVE_AFTER = 20.0
+"""Seconds of the clock without a checkpoint after which the state to go on from is saved all the same."""
+
+
+class Session:
+    """A run being trained in this process. It holds the run's lock from `work` to the end."""
+
+    def __init__(self, run: Run, worker: int = 0) -> None:
+        self.run = run
+        self.config = run.config()
+        self.status = run.status()
+        self.status.worker = worker
+        self.lock = run.lock()
+        self.trainer: Trainer | None = None
+        self.recorder: Recorder | None = None
+        self.by_hand = False
+        """The next updates were asked for one by one: show everything about each."""
+        self._written = self._saved = time.monotonic()
+        self._pace = Pace()
+
+    def work(self) -> Iterator[None]:
+        """All of the run, a turn at a time. It ends with the state finished or failed, or when `end` was called.
+
+        Raises:
+            filelock.Timeout: somebody else is training this run.
+        """
+        with self.lock:
+            try:
+                yield from self._train()
+            except GeneratorExit:
+                raise
+            except LmvizError as error:
+                self._fail(error)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    self._fail(TrainingError(N_("A file could not be written: {reason}."), reason=str(error)))
+                    return
+                self._fail(TrainingError(N_("The disk is full. Make room, then resume; the last checkpoint is kept.")))
+            except MemoryError:
+                self._fail(TrainingError(N_("There is not enough memory for this model. Make it smaller.")))
+
+    def set(self, name: str, value: float) -> None:
+        """Change a setting of the running training and write it down in events.jsonl.
+
+        Raises:
+            ConfigError: unknown setting or impossible value.
+        """
+        if self.trainer:
+            self.trainer.set(name, value)
+            append_line(self.run.path / "events.jsonl", {"step": self.trainer.step, "name": name, "value": value})
+
+    def rest(self, state: State) -> None:
+        """Pause or stop: keep everything as it is now."""
+        if self.recorder and self.trainer and self.trainer.step:
+            if self.recorder.interval and state == "stopped":
+                self.recorder.log(self.trainer, evaluated=True)
+            self.recorder.checkpoint(self.trainer)
+        self.write_status(state)
+
+    def write_status(self, state: State) -> None:
+        status = self.status
+        status.state = state
+        if self.trainer:
+            status.step, status.tokens, status.seconds = self.trainer.step, self.trainer.tokens, self.trainer.seconds
+            left = (status.steps - status.step) * self._pace.seconds_per_step if state == "running" else None
+            status.seconds_left = round(left, 1) if left is not None else None
+            status.tokens_per_second = self._pace.tokens_per_second(self.trainer.tokens_per_step)
+        self.run.write_status(status)
+        self._written = time.monotonic()
+
+    def _train(self) -> Iterator[None]:
+        self.status.error, self.status.stage = None, N_("Preparing the text")
+        self.write_status("running")
+        yield
+        data = prepare(self.run)
+        self.status.stage = N_("Building the model")
+        self.write_status("running")
+        yield
+        generator = torch.Generator().manual_seed(self.config.training.seed)
+        with randomness(generator):
+            model = build_model(self.config.model, data.tokenizer.vocab_size, self.config.training.context_length)
+        self.status.stage = ""
+        self.trainer = Trainer(model, self.config.training, data.train)
+        self.recorder = Recorder(self.run, self.config, data, self.status.steps)
+        if isinstance(model, NgramModel):
+            yield from self._count(model, data)
+        else:
+            yield from self._update(data)
+        self.write_status("finished")
+
+    def _update(self, data: Data) -> Iterator[None]:
+        trainer, recorder = self.trainer, self.recorder
+        assert trainer and recorder
+        self.status.parameters = trainer.model.parameter_count()
+        if not recorder.restore(trainer):
+            recorder.forget_after(-1)
+            recorder.checkpoint(trainer)
+        while trainer.step < self.status.steps:
+            step = trainer.advance()
+            recorder.record(trainer, step, always=self.by_hand)
+            self._keep_up(trainer, recorder, step)
+            yield
+            if trainer.seconds > BASELINES_AFTER and not self.run.baselines():
+                write_baselines(self.run, data)
+        if not self.run.baselines():
+            write_baselines(self.run, data)
+
+    def _count(self, model: NgramModel, data: Data) -> Iterator[None]:
+        """An n-gram model learns in one go; it is a run of one step."""
+        trainer, recorder = self.trainer, self.recorder
+        assert trainer and recorder
+        recorder.forget_after(-1)
+        start = time.perf_counter()
+        model.fit(torch.from_numpy(data.train.astype("int64")))
+        trainer.step, trainer.tokens, trainer.seconds = 1, len(data.train), time.perf_counter() - start
+        trainer.tokens_per_step = len(data.train)
+        self.status.parameters = model.parameter_count()
+        train_loss = model.losses_by_order(torch.from_numpy(data.train[:100_000].astype("int64")))[-1]
+        recorder.record(trainer, Step(1, trainer.tokens, train_loss, 0.0, 0.0, 0.0, trainer.seconds))
+        write_baselines(self.run, data)
+        yield
+
+    def _keep_up(self, trainer: Trainer, recorder: Recorder, step: Step) -> None:
+        """Status and safety copies that depend on the clock; nothing here touches the training."""
+        now = time.monotonic()
+        self._pace.tick(now, step.seconds)
+        if step.step in recorder.checkpoint_steps:
+            self._saved = now
+        elif now - self._saved > SAVE_AFTER:
+            recorder.save_resume(trainer)
+            self._saved = now
+        if now - self._written > STATUS_INTERVAL or step.step in recorder.eval_steps:
+            self.write_status("running")
+
+    def _fail(self, error: LmvizError) -> None:
+        if self.recorder and self.trainer:
+            self.recorder.forget_bad(self.trainer.last_good_step)
+        self.status.error = error.to_dict()
+        self.write_status("failed")
+
+
+class Pace:
+    """How fast the run goes: on the clock (waiting included) and in its own time."""
+
+    def __init__(self) -> None:
+        self.seconds_per_step = 0.0
+        self.own_seconds_per_step = 0.0
+        self._last: float | None = None
+
+    def tick(self, now: float, own_seconds: float) -> None:
+        self.own_seconds_per_step = _smooth(self.own_seconds_per_step, own_seconds)
+        if self._last is not None:
+            self.seconds_per_step = _smooth(self.seconds_per_step, now - self._last)
+        self._last = now
+
+    def tokens_per_second(self, tokens_per_step: int) -> float | None:
+        return tokens_per_step / self.own_seconds_per_step if self.own_seconds_per_step else None
+
+
+def _smooth(old: float, new: float, share: float = 0.02) -> float:
+    return new if not old else old + share * (new - old)

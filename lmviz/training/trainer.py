@@ -1,0 +1,203 @@
+"""The training loop: one update of the weights at a time, nothing written, nothing drawn.
+
+AdamW (Loshchilov and Hutter 2019) on the cross-entropy of the next token, gradients clipped by their norm (Pascanu et
+al. 2013). All randomness comes from the seed through two generators of the run's own, so that many runs can take
+turns in one process and each still gives the losses it would give alone.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lmviz.config import TrainingConfig
+from lmviz.errors import N_, ConfigError, TrainingError
+from lmviz.models.base import Batch, LanguageModel
+from lmviz.training.data import Tokens, Windows
+from lmviz.training.schedule import learning_rate_factor
+
+PATIENCE = 5
+"""Updates in a row with a loss far above chance before a run counts as diverged."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update. Loss in nats a token; norms of the whole gradient, before and after clipping."""
+
+    step: int
+    tokens: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    grad_norm_clipped: float
+    seconds: float
+
+
+@contextlib.contextmanager
+def randomness(generator: torch.Generator) -> Iterator[None]:
+    """Inside, torch's default generator is `generator`: initial weights and dropout draw from it alone."""
+    outside = torch.get_rng_state()
+    torch.set_rng_state(generator.get_state())
+    try:
+        yield
+    finally:
+        generator.set_state(torch.get_rng_state())
+        torch.set_rng_state(outside)
+
+
+class Trainer:
+    """A model in training. `advance()` makes one update; `state()` holds all that is needed to go on elsewhere."""
+
+    def __init__(self, model: LanguageModel, config: TrainingConfig, tokens: Tokens) -> None:
+        self.model = model
+        self.config = config
+        self.step = 0
+        self.tokens = 0
+        self.seconds = 0.0
+        self.learning_rate = config.learning_rate
+        self.clip_norm = config.clip_norm
+        self.data_generator = torch.Generator().manual_seed(config.seed)
+        self.noise_generator = torch.Generator().manual_seed(config.seed + 1)
+        self.windows = Windows(tokens, config.batch_size, config.context_length, self.data_generator)
+        self.parameters = list(model.parameters())
+        self.optimizer = build_optimizer(model, config)
+        self.tokens_per_step = config.batch_size * config.context_length
+        self._above_chance = 0
+
+    def advance(self) -> Step:
+        """One update of the weights.
+
+        Raises:
+            TrainingError: the loss or its gradient is no longer a finite number, or stays far above chance; no update
+                is made.
+        """
+        start = time.perf_counter()
+        self.model.train()
+        rate = self.learning_rate * learning_rate_factor(self.step, self.config)
+        loss = self._backward(self.windows.next())
+        norm, clipped = self._clip()
+        self._check(loss, norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.step += 1
+        self.tokens += self.tokens_per_step
+        seconds = time.perf_counter() - start
+        self.seconds += seconds
+        return Step(self.step, self.tokens, loss, rate, norm, clipped, seconds)
+
+    def set(self, name: str, value: float) -> None:
+        """Change a setting while it runs: learning_rate (the schedule's highest), clip_norm or dropout."""
+        limits = {"learning_rate": (0.0, math.inf), "clip_norm": (0.0, math.inf), "dropout": (0.0, 0.99)}
+        if name not in limits:
+            raise ConfigError(
+                N_("{name} cannot be changed while a run trains; {names} can."), name=name, names=", ".join(limits)
+            )
+        low, high = limits[name]
+        if not low <= value <= high:
+            raise ConfigError(N_("{name} must lie between {low} and {high}."), name=name, low=low, high=high)
+        if name == "dropout":
+            for module in self.model.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = value
+        else:
+            setattr(self, name, value)
+
+    @property
+    def last_good_step(self) -> int:
+        """The newest number of updates whose weights are known to give a sensible loss."""
+        return self.step - self._above_chance
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that `advance` depends on: weights, optimizer, generators; counters and changed settings."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for index, parameter in enumerate(self.parameters):
+            for name, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{index}.{name}"] = value
+        tensors["generator.data"] = self.data_generator.get_state()
+        tensors["generator.noise"] = self.noise_generator.get_state()
+        dropouts = [m.p for m in self.model.modules() if isinstance(m, nn.Dropout)]
+        values = {
+            "step": self.step, "tokens": self.tokens, "seconds": self.seconds, "learning_rate": self.learning_rate,
+            "clip_norm": self.clip_norm, "dropouts": dropouts, "above_chance": self._above_chance,
+        }  # fmt: skip
+        return tensors, values
+
+    def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+        self.model.load_state_dict(weights)
+        for key, tensor in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".")
+                self.optimizer.state[self.parameters[int(index)]][name] = tensor
+        self.data_generator.set_state(tensors["generator.data"])
+        self.noise_generator.set_state(tensors["generator.noise"])
+        self.step, self.tokens, self.seconds = values["step"], values["tokens"], values["seconds"]
+        self.learning_rate, self.clip_norm = values["learning_rate"], values["clip_norm"]
+        self._above_chance = values["above_chance"]
+        dropouts = [m for m in self.model.modules() if isinstance(m, nn.Dropout)]
+        for module, p in zip(dropouts, values["dropouts"], strict=True):
+            module.p = p
+
+    def _backward(self, batch: Batch) -> float:
+        self.optimizer.zero_grad(set_to_none=True)
+        with randomness(self.noise_generator):
+            loss = self.model.loss(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item()
+
+    def _clip(self) -> tuple[float, float]:
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients).item()
+        if self.clip_norm and norm > self.clip_norm:
+            torch._foreach_mul_(gradients, self.clip_norm / norm)
+            return norm, self.clip_norm
+        return norm, norm
+
+    def _check(self, loss: float, norm: float) -> None:
+        rate, chance = self.learning_rate, math.log(self.model.vocab_size)
+        finite = math.isfinite(loss) and math.isfinite(norm)
+        self._above_chance = 0 if finite and loss < 3 * chance + 5 else self._above_chance + 1
+        if not finite:
+            raise TrainingError(
+                N_(
+                    "At step {step} the loss or its gradient was no longer a finite number. Lower the learning rate"
+                    " (now {rate:g}) or clip the gradient. The last good checkpoint is kept."
+                ),
+                step=self.step + 1, rate=rate,
+            )  # fmt: skip
+        if self._above_chance >= PATIENCE:
+            raise TrainingError(
+                N_(
+                    "The run diverged: at step {step} the loss is {loss:.3g}, far above the {chance:.2f} of guessing."
+                    " Lower the learning rate (now {rate:g}). The last good checkpoint is kept."
+                ),
+                step=self.step + 1, loss=loss, chance=chance, rate=rate,
+            )  # fmt: skip
+
+
+def build_optimizer(model: LanguageModel, config: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW, fused; matrices decay, vectors (biases, norms) do not."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    betas = (config.beta1, config.beta2)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, fused=True)
+
+
+@torch.inference_mode()
+def evaluate(model: LanguageModel, batches: list[Batch]) -> float:
+    """Mean loss in nats a token over the batches; the model's mode is left as it was."""
+    training = model.training
+    model.eval()
+    total = sum(model.loss(batch).item() * batch.targets.numel() for batch in batches)
+    model.train(training)
+    return total / sum(batch.targets.numel() for batch in batches)

@@ -1,0 +1,80 @@
+"""Everything that is kept between reruns, in one place. Keys are names, numbers and file times, never arrays."""
+
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import streamlit as st
+
+from lmviz.config import RunConfig, TokenizerConfig
+from lmviz.corpora import Preview, load_corpus, preview
+from lmviz.jobs.base import Jobs
+from lmviz.jobs.inline import InlineJobs
+from lmviz.jobs.pool import LocalPool
+from lmviz.runs import Store
+
+_starting = threading.Lock()
+
+
+def store() -> Store:
+    """The runs that this server shows."""
+    return Store()
+
+
+@st.cache_resource(show_spinner=False)
+def jobs() -> Jobs:
+    """Who trains and answers, one for the whole server. LMVIZ_JOBS=inline trains in the script itself (tests)."""
+    with _starting:
+        return InlineJobs(store()) if os.environ.get("LMVIZ_JOBS") == "inline" else LocalPool(store())
+
+
+def owner() -> str:
+    """A name for this session, by which turns are shared out."""
+    if "owner" not in st.session_state:
+        st.session_state["owner"] = secrets.token_hex(4)
+    return str(st.session_state["owner"])
+
+
+def ask(question: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    """Ask in this session's name; the answer in pieces. Closing the iterator gives the question up."""
+    return jobs().ask(question, owner(), **arguments)
+
+
+def is_warm() -> bool:
+    """Whether an answer comes at once; a fresh server needs two seconds until then."""
+    pool = jobs()
+    return not isinstance(pool, LocalPool) or pool.answerer.ready.is_set()
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def corpus_preview(name: str) -> Preview:
+    """What a text is like. Added texts never change under their name.
+
+    Raises:
+        CorpusError: there is no such text.
+    """
+    return preview(load_corpus(name, allow_paths=False), num_lines=12)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def vocabulary_size(name: str, tokenizer: TokenizerConfig) -> int:
+    """Tokens in the vocabulary; for byte pairs the number aimed at, which is exact but for very short texts."""
+    return tokenizer.vocab_size if tokenizer.kind == "bpe" else corpus_preview(name).distinct_characters + 3
+
+
+def estimate(config: RunConfig, vocab_size: int) -> dict[str, Any] | None:
+    """Seconds an update takes here, measured; None while the server is still warming up."""
+    if not is_warm():
+        return None
+    training = config.training.model_copy(update={"steps": 1, "seed": 1, "learning_rate": 1e-3})
+    return _estimate(config.model_copy(update={"training": training, "name": ""}).model_dump_json(), vocab_size)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _estimate(config_json: str, vocab_size: int) -> dict[str, Any]:
+    config = RunConfig.model_validate_json(config_json).model_dump(mode="json")
+    with closing(ask("estimate", config=config, vocab_size=vocab_size)) as answer:  # type: ignore[type-var]
+        return next(answer)

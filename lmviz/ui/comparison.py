@@ -1,0 +1,127 @@
+"""The words and curves of a comparison: from what was read of the runs to the loss figure and its verdict."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from lmviz.compare import Axis, Lead, RunView, leads, same_tokens
+from lmviz.ui.figures.loss import Curve, Words, loss_figure
+from lmviz.ui.i18n import _
+from lmviz.ui.theme import RunStyle, run_style
+
+
+def run_styles(views: Sequence[RunView]) -> list[RunStyle]:
+    """A line style for each run: its architecture's colour, its own dash among equals."""
+    kinds = [view.kind for view in views]
+    return [run_style(kind, kinds[:i].count(kind)) for i, kind in enumerate(kinds)]
+
+
+def axis_names() -> dict[Axis, str]:
+    return {"step": _("Steps"), "tokens": _("Tokens"), "seconds": _("Seconds")}
+
+
+def axis_titles() -> dict[Axis, str]:
+    return {
+        "step": _("updates of the weights"),
+        "tokens": _("training tokens read"),
+        "seconds": _("seconds of training"),
+    }
+
+
+def comparison_figure(views: Sequence[RunView], styles: Sequence[RunStyle], axis: Axis) -> go.Figure:
+    """The loss of all runs; in bits a character where their tokens differ."""
+    bits = not same_tokens(views)
+    words = Words(
+        title=_title(views),
+        x=axis_titles()[axis],
+        y=_("loss, bits a character") if bits else _("loss, nats a token"),
+        train=_("training"), validation=_("validation"), floors={} if bits else _floors(views),
+    )  # fmt: skip
+    curves = []
+    for view, style in zip(views, styles, strict=True):
+        if view.kind == "ngram":
+            continue
+        scale = (view.bits(1.0) or 1.0) if bits else 1.0
+        curves.append(
+            Curve(view.label, style, view.column(axis), view.column("train_loss") * scale,
+                  view.column("val_loss") * scale, _events(view, axis))
+        )  # fmt: skip
+    return loss_figure(curves, words)
+
+
+def _events(view: RunView, axis: Axis) -> tuple[tuple[float, str], ...]:
+    """Settings that a person changed, at their place on the x-axis."""
+    places = {int(line["step"]): float(line[axis]) for line in view.metrics}
+    found = []
+    for event in view.run.events():
+        later = [place for step, place in places.items() if step >= event["step"]]
+        if later:
+            found.append((later[0], f"{event['name']} → {event['value']:g}"))
+    return tuple(found)
+
+
+def _floors(views: Sequence[RunView]) -> dict[str, float]:
+    """Losses that need no training: guessing, the best n-gram counted on the same text, n-gram runs by their name."""
+    floors: dict[str, float] = {}
+    first = next((view for view in views if view.baselines), None)
+    if first:
+        floors[_("guessing")] = first.baselines["uniform"]
+        order, loss = min(first.baselines["ngram"].items(), key=lambda item: item[1])
+        floors[_("best n-gram ({order}-gram)").format(order=order)] = loss
+    for view in views:
+        if view.kind == "ngram" and view.metrics:
+            floors[view.label] = view.metrics[-1]["val_loss"]
+    return floors
+
+
+def _title(views: Sequence[RunView]) -> str:
+    found = leads(views)
+    if not found:
+        return _("How fast does it learn?") if len(views) == 1 else _("Who learns fastest?")
+    lead = found[0]
+    return _("{name} is ahead after {steps} steps").format(name=lead.best.label, steps=f"{lead.at:,.0f}")
+
+
+def alt_text(views: Sequence[RunView]) -> str:
+    parts = [f"{view.label}: {view.validation('step')[1][-1]:.3f}" for view in views if len(view.validation("step")[1])]
+    return _("Loss over training. Newest validation losses: {losses}").format(losses=", ".join(parts) or "-")
+
+
+def caption(views: Sequence[RunView]) -> str:
+    """What is measured and over what."""
+    counts = {validation_tokens(view) for view in views if view.data}
+    return _(
+        "Bold: validation loss, always on the same {tokens} tokens, spread over the end of the text that is kept for"
+        " it. Thin: training loss, mean since the point before. Dashed: what needs no training."
+    ).format(tokens=" / ".join(f"{count:,}" for count in sorted(counts)) or "–")
+
+
+def validation_tokens(view: RunView) -> int:
+    """How many tokens each validation loss is measured on (see lmviz.training.data.validation_batches)."""
+    known = view.data["validation_tokens"] - 1
+    length = min(view.config.training.context_length, known)
+    return length * max(1, min(view.config.recording.eval_tokens // length, known // length))
+
+
+def verdict(views: Sequence[RunView]) -> str:
+    """Once all have ended: who won, by how much, at equal steps, tokens and time (Markdown); empty before."""
+    found = leads(views)
+    if not found or any(view.status.active for view in views):
+        return ""
+    unit = _("nats a token") if same_tokens(views) else _("bits a character")
+    return " ".join(_sentence(lead, unit) for lead in found)
+
+
+def _sentence(lead: Lead, unit: str) -> str:
+    template = {
+        "step": _("After {at} steps {name} is best, {margin} {unit} ahead."),
+        "tokens": _("After {at} tokens it is {name}, by {margin}."),
+        "seconds": _("After {at} seconds of training it is {name}, by {margin}."),
+    }[lead.axis]
+    name = f"**{markdown_safe(lead.best.label)}**"
+    return template.format(at=f"{lead.at:,.0f}", name=name, margin=f"{lead.margin:.3f}", unit=unit)
+
+
+def markdown_safe(text: str) -> str:
+    """A person's text inside Markdown: shown as it is, no links, no pictures."""
+    return "".join("\\" + c if c in r"\`*_{}[]()#+-.!|<>~$:" else c for c in text)

@@ -1,0 +1,1 @@
+"""Figures from plain arrays and labels: plotly and numpy only, no Streamlit, no torch."""

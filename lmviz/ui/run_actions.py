@@ -1,0 +1,111 @@
+"""What can be done with the runs that are ticked."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from lmviz.compare import differences, labels, read_view
+from lmviz.errors import LmvizError
+from lmviz.runs import Run
+from lmviz.settings import apply_settings
+from lmviz.training.extend import reopen
+from lmviz.ui import cache
+from lmviz.ui.chart import chart
+from lmviz.ui.comparison import alt_text, caption, comparison_figure, run_styles, verdict
+from lmviz.ui.i18n import _, translate_error
+
+
+def run_actions(runs: Sequence[Run]) -> None:
+    """Buttons for the ticked runs, and their comparison."""
+    with st.container(horizontal=True, gap="small"):
+        ids = ",".join(run.id for run in runs)
+        st.page_link("pages/train.py", label=_("Watch"), icon=":material/monitoring:", query_params={"runs": ids})
+        if len(runs) == 1:
+            _single(runs[0])
+        _delete(runs)
+    _compare(runs)
+
+
+def _single(run: Run) -> None:
+    st.page_link(
+        "pages/generate.py", label=_("Let it write"), icon=":material/edit_note:", query_params={"run": run.id}
+    )
+    if not run.read_only:
+        with st.popover(_("Rename"), icon=":material/edit:"):
+            name = st.text_input(_("Name"), run.config().name, max_chars=120, key=f"rename_{run.id}")
+            if st.button(_("Save"), key=f"save_{run.id}", type="primary"):
+                run.rename(name)
+                st.rerun()
+    _duplicate(run)
+    _resume(run)
+    st.download_button(
+        _("Download (zip)"), run.zip, f"{run.id}.zip", "application/zip", icon=":material/download:", on_click="ignore"
+    )
+
+
+def _duplicate(run: Run) -> None:
+    """A new run with the same settings but for those that are changed here."""
+    with st.popover(_("Duplicate with changes"), icon=":material/content_copy:"):
+        st.caption(_("One setting a line, such as training.learning_rate=0.001"))
+        text = st.text_area(_("Changes"), key=f"changes_{run.id}", height=120)
+        with st.expander(_("All settings of this run")):
+            st.code("\n".join(f"{key}={value}" for key, value in run.config().flat().items()), language=None)
+        if st.button(_("Train it"), key=f"duplicate_{run.id}", type="primary"):
+            try:
+                config = apply_settings(run.config(), [line for line in text.splitlines() if line.strip()])
+            except LmvizError as error:
+                st.error(translate_error(error))
+                return
+            new = cache.store().create(config, cache.owner())
+            cache.jobs().start(new.id, cache.owner())
+            st.switch_page("pages/train.py", query_params={"runs": f"{run.id},{new.id}"})
+
+
+def _resume(run: Run) -> None:
+    """A run that stopped before its end goes on."""
+    status = run.status()
+    if run.read_only or status.state not in ("stopped", "failed", "paused") or status.step >= status.steps:
+        return
+    if st.button(_("Resume"), icon=":material/play_arrow:", key=f"resume_{run.id}"):
+        try:
+            reopen(run)
+        except LmvizError as error:
+            st.error(translate_error(error))
+            return
+        cache.jobs().start(run.id, cache.owner())
+        st.switch_page("pages/train.py", query_params={"runs": run.id})
+
+
+def _delete(runs: Sequence[Run]) -> None:
+    own = [run for run in runs if not run.read_only]
+    if not own:
+        return
+    with st.popover(_("Delete"), icon=":material/delete:"):
+        st.text(_("Delete for good:") + "\n" + "\n".join(labels(own)))
+        if st.button(_("Delete"), key="delete_for_good", type="primary"):
+            for run in own:
+                try:
+                    cache.store().delete(run)
+                except LmvizError as error:
+                    st.error(translate_error(error))
+                    return
+            st.rerun()
+
+
+def _compare(runs: Sequence[Run]) -> None:
+    """Curves of the ticked runs, and what differs between their settings."""
+    views = [read_view(run, name) for run, name in zip(runs, labels(runs), strict=True)]
+    figure = comparison_figure(views, run_styles(views), "step")
+    chart(figure, "runs_chart", height=340, alt=alt_text(views), caption=caption(views))
+    if words := verdict(views):
+        st.success(words, icon=":material/emoji_events:")
+    if len(views) < 2:
+        return
+    table = differences([view.config for view in views])
+    st.subheader(_("What differs between them"), anchor=False)
+    if not table:
+        st.caption(_("Nothing: all settings are the same."))
+        return
+    rows = [["–" if value is None else str(value) for value in values] for values in table.values()]
+    st.dataframe(pd.DataFrame(rows, index=list(table), columns=[view.label for view in views]), width="stretch")

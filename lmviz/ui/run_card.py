@@ -1,0 +1,128 @@
+"""One run on a card: state, progress, figures, what can be done with it, and what it writes."""
+
+import html
+from collections.abc import Callable
+
+import streamlit as st
+
+from lmviz.compare import RunView
+from lmviz.summary import perplexity
+from lmviz.ui import cache
+from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.setup import duration
+from lmviz.ui.theme import RunStyle
+
+
+def state_names() -> dict[str, str]:
+    return {
+        "queued": _("waiting"), "running": _("learning"), "paused": _("paused"), "finished": _("finished"),
+        "stopped": _("stopped"), "failed": _("failed"),
+    }  # fmt: skip
+
+
+def run_card(view: RunView, style: RunStyle) -> None:
+    status = view.status
+    dot = f'<span class="run-dot" style="background:{style.color}"></span>'
+    state = f'<span class="run-state">{html.escape(state_names()[status.state])}</span>'
+    st.html(f'<div class="run-head">{dot}<b>{html.escape(view.label)}</b>{state}</div>')
+    st.progress(min(1.0, status.step / status.steps) if status.steps else 0.0, text=_progress(view))
+    if status.error:
+        st.error(translate_error(status.error))
+    _numbers(view)
+    if view.run.read_only:
+        st.caption(_("A sample that comes with lmviz."))
+    else:
+        _controls(view)
+    _sample(view)
+
+
+def _progress(view: RunView) -> str:
+    status = view.status
+    if status.stage:
+        return _(status.stage) + " …"
+    parts = [_("{step} of {steps} steps").format(step=f"{status.step:,}", steps=f"{status.steps:,}")]
+    if status.seconds_left and status.state == "running":
+        parts.append(_("{time} left").format(time=duration(status.seconds_left)))
+    if status.tokens_per_second:
+        parts.append(_("{n} tokens/s").format(n=f"{status.tokens_per_second:,.0f}"))
+    return " · ".join(parts)
+
+
+def _numbers(view: RunView) -> None:
+    """The newest figures, in a quiet grid that does not jump while it changes."""
+    losses = view.validation("step")[1]
+    loss = float(losses[-1]) if len(losses) else None
+    last = view.metrics[-1] if view.metrics else None
+    bits = view.bits(loss) if loss is not None else None
+    facts = [
+        (_("validation loss"), f"{loss:.3f}" if loss is not None else "–"),
+        (_("perplexity"), f"{perplexity(loss):.2f}" if loss is not None else "–"),
+        (_("bits a character"), f"{bits:.3f}" if bits is not None else "–"),
+    ]
+    if view.kind != "ngram":
+        norm = f"{last['grad_norm']:.2f} → {last['grad_norm_clipped']:.2f}" if last else "–"
+        facts.append((_("gradient norm, clipped"), norm))
+    cells = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
+    st.html(f'<dl class="run-facts">{cells}</dl>')
+
+
+def _controls(view: RunView) -> None:
+    """What can be done with the run in its state."""
+    run_id, state, jobs = view.run.id, view.status.state, cache.jobs()
+    with st.container(horizontal=True, gap="small"):
+        if state in ("queued", "running"):
+            _button(_("Pause"), "pause", run_id, lambda: jobs.pause(run_id))
+        if state == "paused":
+            _button(_("Resume"), "play_arrow", run_id, lambda: _resume(run_id))
+            _button(_("One step"), "skip_next", run_id, lambda: jobs.step(run_id, cache.owner()))
+        if state in ("queued", "running", "paused"):
+            _button(_("Stop"), "stop", run_id, lambda: jobs.stop(run_id))
+            if view.kind != "ngram":
+                _tuning(view)
+        elif view.run.checkpoint_steps():
+            st.page_link(
+                "pages/generate.py", label=_("Let it write"), icon=":material/edit_note:", query_params={"run": run_id}
+            )
+
+
+def _button(words: str, icon: str, run_id: str, act: Callable[[], None]) -> None:
+    st.button(words, icon=f":material/{icon}:", key=f"{icon}_{run_id}", on_click=act, type="secondary")
+
+
+def _resume(run_id: str) -> None:
+    cache.jobs().start(run_id, cache.owner())
+    st.session_state["resumed"] = True
+
+
+def _tuning(view: RunView) -> None:
+    """Learning rate, dropout and clipping of a run under way."""
+    run_id = view.run.id
+    model = view.config.model
+    now = {
+        "learning_rate": view.config.training.learning_rate,
+        "clip_norm": view.config.training.clip_norm,
+        "dropout": getattr(model, "dropout", 0.0),
+        **{event["name"]: event["value"] for event in view.run.events()},
+    }
+    with st.popover(_("Change"), icon=":material/tune:", key=f"tune_{run_id}"):
+        for name, value in now.items():
+            high = 0.99 if name == "dropout" else None
+            chosen = st.number_input(
+                name, 0.0, high, float(value), step=max(float(value) / 5, 1e-4), format="%g", key=f"{name}_{run_id}"
+            )
+            if abs(chosen - value) > 1e-12 and st.session_state.get(f"sent_{name}_{run_id}") != chosen:
+                st.session_state[f"sent_{name}_{run_id}"] = chosen
+                cache.jobs().set(run_id, name, chosen)
+        st.caption(_("Takes effect at the next update. The learning rate is the schedule's highest."))
+
+
+def _sample(view: RunView) -> None:
+    samples = view.run.samples()
+    if not samples:
+        return
+    last = samples[-1]
+    st.html(
+        f'<div class="run-sample"><div class="run-sample-head">'
+        f"{html.escape(_('It writes, after {step} steps').format(step=format(last['step'], ',')))}</div>"
+        f'<pre><span class="prompt">{html.escape(last["prompt"])}</span>{html.escape(last["text"])}</pre></div>'
+    )

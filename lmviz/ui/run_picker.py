@@ -1,0 +1,49 @@
+"""Choose a run and a moment of its training."""
+
+import streamlit as st
+
+from lmviz.runs import Run
+from lmviz.ui import cache
+from lmviz.ui.i18n import _
+from lmviz.ui.theme import label
+
+
+def run_picker() -> Run | None:
+    """A run that keeps weights, by the address (?run=), the newest first; None, with a sentence, if there is none."""
+    runs = {run.id: run for run in cache.store().runs() if run.checkpoint_steps()}
+    if not runs:
+        st.info(_("No model has been trained yet. Train one first."), icon=":material/school:")
+        st.page_link("pages/train.py", label=_("Train"), icon=":material/play_circle:")
+        return None
+    wanted = st.query_params.get("run")
+    if wanted in runs and st.session_state.get("run_seen") != wanted:
+        st.session_state["run_choice"] = wanted
+    if st.session_state.get("run_choice") not in runs:
+        st.session_state["run_choice"] = next(iter(runs))
+    chosen = st.selectbox(_("Model"), list(runs), format_func=lambda run_id: run_title(runs[run_id]), key="run_choice")
+    st.query_params["run"] = st.session_state["run_seen"] = chosen
+    return runs[chosen]
+
+
+def run_title(run: Run) -> str:
+    """Architecture, text, label and best figure of a run in one line."""
+    config, status = run.config(), run.status()
+    name = config.name if config.name and config.name != label(config.model.kind) else run.id
+    steps = _("{steps} steps").format(steps=f"{status.step:,}")
+    return f"{label(config.model.kind)} · {corpus_title(config.corpus.name)} · {steps} · {name}"
+
+
+def corpus_title(name: str) -> str:
+    """A corpus by its name, a file by the last part of its path."""
+    return name.rsplit("/", 1)[-1]
+
+
+def checkpoint_slider(run: Run) -> int:
+    """A slider over the kept steps; the newest at first."""
+    steps = run.checkpoint_steps()
+    if len(steps) == 1:
+        return steps[0]
+    return st.select_slider(
+        _("Moment of its training (steps)"), steps, steps[-1], format_func=lambda step: f"{step:,}",
+        key=f"step_{run.id}_{steps[-1]}", persist_state="session",
+    )  # fmt: skip

@@ -1,0 +1,39 @@
+"""Train: choose a text and architectures, watch them learn side by side."""
+
+import streamlit as st
+
+from lmviz.config import RunConfig
+from lmviz.ui import cache
+from lmviz.ui.corpus_picker import corpus_picker
+from lmviz.ui.i18n import _
+from lmviz.ui.live import live_panel
+from lmviz.ui.setup import setup_form
+from lmviz.ui.shell import begin
+
+begin(
+    _("Train"), _("How do architectures learn the same text? Pick a text and up to four models, and watch them live.")
+)
+
+
+def start(configs: list[RunConfig]) -> None:
+    """One run a card, under way at once; their ids go into the address, so that a reload shows them again."""
+    runs = [cache.store().create(config, cache.owner()) for config in configs]
+    for run in runs:
+        cache.jobs().start(run.id, cache.owner())
+    st.query_params["runs"] = ",".join(run.id for run in runs)
+
+
+cache.jobs()  # workers warm up while the person chooses
+chosen = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
+
+with st.expander(_("Set up a comparison"), expanded=not chosen, icon=":material/tune:", key=f"setup_{bool(chosen)}"):
+    choice = corpus_picker()
+    if choice:
+        setup_form(*choice, on_train=start)
+
+if not chosen:
+    samples = [run.id for run in cache.store().sample_runs() if run.config().corpus.name == "python-reference"]
+    if samples:
+        st.subheader(_("Trained earlier: five architectures on the Python reference"), anchor=False)
+    chosen = samples
+live_panel(chosen)

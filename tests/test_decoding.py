@@ -1,0 +1,257 @@
+"""Decoding against transformers' logits processors, brute force, and a bigram table whose answers are known."""
+
+import math
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from transformers.generation import logits_process as hf
+
+from lmviz.config import TokenizerConfig
+from lmviz.decoding import processors
+from lmviz.decoding.config import DecodingConfig
+from lmviz.decoding.generate import GeneratedToken, generate
+from lmviz.errors import ConfigError, LmvizError
+from lmviz.models.base import LanguageModel, State
+from lmviz.tokenizers import BEGIN, END, UNK, Tokenizer, train_tokenizer
+
+torch.set_num_threads(1)
+
+
+class Bigram(LanguageModel):
+    """Logits of the next token looked up by the last one; dropout shows whether the mode is right."""
+
+    context_length = None
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.table = torch.nn.Parameter(table)
+        self.dropout = torch.nn.Dropout(0.5)
+        self.vocab_size = len(table)
+
+    @property
+    def signals(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        logits: Tensor = self.dropout(self.table[tokens])
+        return logits
+
+    def initial_state(self, batch_size: int) -> State:
+        return None
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.dropout(self.table[tokens]), None
+
+    def trace(self, tokens: Tensor) -> dict[str, Tensor]:
+        return {}
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer(TokenizerConfig(), ["abcdefgh\n"])
+
+
+@pytest.fixture
+def model(tokenizer: Tokenizer) -> Bigram:
+    return Bigram(torch.randn(tokenizer.vocab_size, tokenizer.vocab_size, generator=torch.Generator().manual_seed(4)))
+
+
+def random_logits(seed: int, size: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(size, generator=generator) * 3
+    if seed % 3 == 0:
+        logits = logits.round()  # many ties
+    if seed % 4 == 1:
+        logits[torch.randint(size, (size // 3,), generator=generator)] = -torch.inf
+    return logits, torch.randint(size, (7,), generator=generator)
+
+
+@pytest.mark.parametrize("size", [5, 97, 1000])
+@pytest.mark.parametrize("seed", range(12))
+def test_processors_equal_transformers(seed: int, size: int) -> None:
+    logits, history = random_logits(seed, size)
+    pairs = [
+        *((processors.temperature(t), hf.TemperatureLogitsWarper(t)) for t in (0.3, 1.0, 2.5)),
+        *((processors.top_k(k), hf.TopKLogitsWarper(k)) for k in (1, 3, 50, 5000)),
+        *((processors.top_p(p), hf.TopPLogitsWarper(p)) for p in (1e-6, 0.3, 0.9, 0.999, 1.0)),
+        *((processors.repetition_penalty(p), hf.RepetitionPenaltyLogitsProcessor(p)) for p in (0.7, 1.0, 1.3)),
+    ]
+    for ours, theirs in pairs:
+        before = logits.clone()
+        assert torch.equal(ours(logits, history), theirs(history[None], logits[None].clone())[0])
+        assert torch.equal(logits, before)  # pure
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_whole_pipeline_equals_transformers_in_its_order(seed: int) -> None:
+    logits, history = random_logits(seed, 60)
+    config = DecodingConfig(temperature=0.8, top_k=20, top_p=0.9, repetition_penalty=1.2)
+    stages = processors.stages_for(config)
+    assert [stage.name for stage in stages] == ["special", "repetition_penalty", "temperature", "top_k", "top_p"]
+    theirs = hf.LogitsProcessorList(
+        [
+            hf.SuppressTokensLogitsProcessor([UNK, BEGIN], device="cpu"),
+            hf.RepetitionPenaltyLogitsProcessor(1.2),
+            hf.TemperatureLogitsWarper(0.8),
+            hf.TopKLogitsWarper(20),
+            hf.TopPLogitsWarper(0.9),
+        ]
+    )(history[None], logits[None].clone())[0]  # type: ignore[arg-type]
+    for stage in stages:
+        logits = stage.function(logits, history)
+    assert torch.equal(logits, theirs)
+
+
+def test_top_k_keeps_ties_and_takes_k_beyond_the_vocabulary() -> None:
+    logits = torch.tensor([1.0, 2.0, 2.0, 2.0, 0.0])
+    assert processors.top_k(2)(logits, torch.empty(0)).isfinite().tolist() == [False, True, True, True, False]
+    assert torch.equal(processors.top_k(99)(logits, torch.empty(0)), logits)
+
+
+def test_what_is_off_is_left_out() -> None:
+    def names(**settings: object) -> list[str]:
+        return [stage.name for stage in processors.stages_for(DecodingConfig.model_validate(settings))]
+
+    assert names() == names(top_p=1.0, temperature=1) == ["special"]
+    assert names(strategy="greedy", temperature=0.1, top_k=2, top_p=0.1) == ["special"]
+    assert names(strategy="greedy", repetition_penalty=2) == ["special", "repetition_penalty"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"temperature": 0}, {"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.1}, {"repetition_penalty": 0},
+     {"max_new_tokens": 0}, {"seed": -1}, {"strategy": "beam"}, {"temperature": math.nan}, {"prompt": "a" * 100_001}],
+)  # fmt: skip
+def test_config_refuses(bad: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        DecodingConfig.model_validate(bad)
+
+
+def test_the_config_imports_no_torch_and_every_field_says_its_meaning() -> None:
+    code = "import sys, lmviz.decoding.config; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+    assert all(field.description for field in DecodingConfig.model_fields.values())
+
+
+def test_greedy_follows_the_table(model: Bigram, tokenizer: Tokenizer) -> None:
+    config = DecodingConfig(prompt="ab", strategy="greedy", temperature=9, max_new_tokens=30)
+    found = list(generate(model, tokenizer, config))
+    last = tokenizer.encode("ab")[-1]
+    expected: list[int] = []
+    while len(expected) < 30 and (not expected or last != END):
+        last = max(set(range(model.vocab_size)) - {UNK, BEGIN}, key=model.table[last].tolist().__getitem__)
+        expected.append(last)
+    assert [token.id for token in found] == expected
+
+
+def test_records_tell_the_model_s_own_distribution(model: Bigram, tokenizer: Tokenizer) -> None:
+    config = DecodingConfig(prompt="c", temperature=0.5, top_k=3, max_new_tokens=40, seed=5)
+    last = tokenizer.encode("c")[-1]
+    for token in generate(model, tokenizer, config):
+        row = model.table[last].detach().double()
+        own = row.softmax(0)
+        assert token.logprob == pytest.approx(math.log(own[token.id]), abs=1e-5)
+        assert token.entropy == pytest.approx(-float((own * own.log()).sum()), abs=1e-5)
+        best = own.argsort(descending=True)[:5].tolist()
+        assert [text for text, _ in token.alternatives] == [tokenizer.token_text(i) for i in best]
+        assert [p for _, p in token.alternatives] == pytest.approx(own[best].tolist(), abs=1e-5)
+        kept = sorted((float(row[i]) / 0.5 for i in range(len(row)) if i not in (UNK, BEGIN)), reverse=True)[:3]
+        total = math.fsum(map(math.exp, kept))
+        assert token.probability == pytest.approx(math.exp(float(row[token.id]) / 0.5) / total, abs=1e-5)
+        assert token.text == tokenizer.token_text(token.id)
+        last = token.id
+
+
+def test_draws_have_the_right_frequencies(tokenizer: Tokenizer) -> None:
+    row = torch.randn(tokenizer.vocab_size, generator=torch.Generator().manual_seed(1))
+    row[END] = -torch.inf
+    model = Bigram(row.expand(tokenizer.vocab_size, -1).clone())
+    row[[UNK, BEGIN]] = -torch.inf
+    expected = row.div(1.5).softmax(0)
+    drawn = Counter(t.id for t in generate(model, tokenizer, DecodingConfig(temperature=1.5, max_new_tokens=6000)))
+    for i, p in enumerate(expected.tolist()):
+        assert abs(drawn[i] / 6000 - p) <= 5 * math.sqrt(p * (1 - p) / 6000)
+
+
+def test_the_seed_decides_and_torch_s_own_generator_is_left_alone(model: Bigram, tokenizer: Tokenizer) -> None:
+    def run(seed: int) -> list[GeneratedToken]:
+        return list(generate(model, tokenizer, DecodingConfig(seed=seed, max_new_tokens=60)))
+
+    before = torch.get_rng_state()
+    first = run(7)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    assert run(7) == first
+    assert run(8) != first
+
+
+def test_special_tokens_never_come_and_end_stops(tokenizer: Tokenizer) -> None:
+    table = torch.zeros(tokenizer.vocab_size, tokenizer.vocab_size)
+    table[:, [UNK, BEGIN]] = 50.0
+    found = list(generate(Bigram(table), tokenizer, DecodingConfig(max_new_tokens=500)))
+    assert not {UNK, BEGIN} & {token.id for token in found}
+    assert found[-1].id == END and END not in [token.id for token in found[:-1]] and len(found) < 500
+    assert (found[-1].text, found[-1].piece) == ("<end>", "")
+    table[:, END] = -torch.inf
+    assert len(list(generate(Bigram(table), tokenizer, DecodingConfig(max_new_tokens=11)))) == 11
+
+
+def test_an_empty_prompt_starts_from_begin(tokenizer: Tokenizer) -> None:
+    table = torch.zeros(tokenizer.vocab_size, tokenizer.vocab_size)
+    table[BEGIN, 5] = 9.0
+    config = DecodingConfig(strategy="greedy", max_new_tokens=1)
+    assert [token.id for token in generate(Bigram(table), tokenizer, config)] == [5]
+
+
+def test_unknown_characters_are_named_at_once(model: Bigram, tokenizer: Tokenizer) -> None:
+    with pytest.raises(ConfigError, match="never read these characters: 画 蛇\\.") as caught:
+        generate(model, tokenizer, DecodingConfig(prompt="ab画c蛇画"))
+    assert caught.value.values == {"characters": "画 蛇"}
+    with pytest.raises(ConfigError, match=r"\.\.\. "):
+        generate(model, tokenizer, DecodingConfig(prompt="画蛇添足守株待兔亡羊补牢"))
+
+
+def test_pieces_make_the_text_even_from_broken_bytes() -> None:
+    tokenizer = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=260), ["画蛇添足 👩🏽‍🚀"])
+    model = Bigram(torch.zeros(tokenizer.vocab_size, tokenizer.vocab_size))
+    for seed in range(5):
+        found = list(generate(model, tokenizer, DecodingConfig(seed=seed, max_new_tokens=200)))
+        assert "".join(t.piece for t in found) == tokenizer.decode(t.id for t in found)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_mode_and_gradients_are_as_before_at_every_record(model: Bigram, tokenizer: Tokenizer, training: bool) -> None:
+    model.train(training)
+    stream = generate(model, tokenizer, DecodingConfig(seed=3, max_new_tokens=9))
+    ids = []
+    for token in stream:
+        ids.append(token.id)
+        assert model.training == model.dropout.training == training
+        assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+    model.eval()
+    assert ids == [t.id for t in generate(model, tokenizer, DecodingConfig(seed=3, max_new_tokens=9))]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_diverged_model_is_a_sentence(tokenizer: Tokenizer, value: float) -> None:
+    model = Bigram(torch.full((tokenizer.vocab_size, tokenizer.vocab_size), value)).train()
+    with pytest.raises(LmvizError, match="diverged"):
+        list(generate(model, tokenizer, DecodingConfig()))
+    assert model.training
+
+
+def test_the_loop_costs_little(model: Bigram, tokenizer: Tokenizer) -> None:
+    """What generating adds to the model's own step; 0.1 ms a token on an idle machine."""
+    model.table.data[:, END] = -torch.inf
+    config = DecodingConfig(max_new_tokens=500, temperature=0.8)
+    model.eval()
+    start = time.process_time()
+    assert len(list(generate(model, tokenizer, config))) == 500
+    assert time.process_time() - start < 0.5

@@ -1,0 +1,184 @@
+"""The pool with real processes: wishes, faults, fairness, questions."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from test_training import losses, small_config
+from texts import prose
+
+from lmviz.config import RunConfig
+from lmviz.errors import LmvizError
+from lmviz.jobs.pool import MAX_CRASHES, LocalPool
+from lmviz.runs import Run, Store
+
+FOREVER = 1_000_000
+
+
+def wait(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Until the condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "prose.txt"
+    path.write_text(prose(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[LocalPool]:
+    pool = LocalPool(Store(tmp_path / "runs", samples=None), workers=1)
+    yield pool
+    pool.close()
+
+
+def begin(pool: LocalPool, config: RunConfig, owner: str = "") -> Run:
+    run = pool.store.create(config, owner)
+    pool.start(run.id, owner)
+    return run
+
+
+def reached(run: Run, step: int) -> Callable[[], bool]:
+    return lambda: run.status().step >= step
+
+
+def state_is(run: Run, state: str) -> Callable[[], bool]:
+    return lambda: run.status().state == state
+
+
+def test_pause_step_resume_stop(pool: LocalPool, text_file: Path) -> None:
+    run = begin(pool, small_config("lstm", text_file, steps=FOREVER))
+    wait(reached(run, 20))
+    pool.pause(run.id)
+    wait(state_is(run, "paused"))
+    at = run.status().step
+    assert run.resume_step() == at
+    pool.step(run.id)
+    wait(reached(run, at + 1))
+    assert run.status().step == at + 1 and run.status().state == "paused"
+    assert run.metrics()[-1]["step"] == at + 1 and run.metrics()[-1]["val_loss"] is not None
+    pool.set(run.id, "learning_rate", 1e-4)
+    pool.start(run.id)
+    wait(reached(run, at + 50))
+    pool.stop(run.id)
+    wait(state_is(run, "stopped"))
+    assert run.checkpoint_steps()[-1] == run.status().step
+    assert run.events() == [{"step": at + 1, "name": "learning_rate", "value": 1e-4}]
+    wait(lambda: not run.is_locked())
+
+
+def test_a_killed_worker_is_replaced_and_its_runs_give_the_same_losses(pool: LocalPool, text_file: Path) -> None:
+    config = small_config("gru", text_file, steps=1500, recording={"log_every": 100, "eval_every": 500})
+    undisturbed = begin(pool, config)
+    wait(state_is(undisturbed, "finished"))
+    run = begin(pool, config)
+    wait(reached(run, 300))
+    os.kill(run.status().worker, signal.SIGKILL)
+    wait(lambda: run.status().crashes == 1)
+    wait(state_is(run, "finished"))
+    assert losses(run) == losses(undisturbed)
+
+
+def test_a_run_that_kills_its_worker_again_and_again_is_given_up(pool: LocalPool, text_file: Path) -> None:
+    run = begin(pool, small_config("rnn", text_file, steps=FOREVER))
+    for crash in range(MAX_CRASHES):
+        wait(
+            lambda crash=crash: run.status().crashes == crash and run.status().state == "running" and run.status().step
+        )
+        worker = run.status().worker
+        os.kill(worker, signal.SIGKILL)
+        wait(lambda worker=worker: run.status().worker != worker or run.status().state == "failed")
+    wait(state_is(run, "failed"))
+    assert "3 times" in run.status().error["message"]
+    other = begin(pool, small_config("rnn", text_file))
+    wait(state_is(other, "finished"))
+
+
+def test_a_new_pool_goes_on_with_what_the_old_one_left(tmp_path: Path, text_file: Path) -> None:
+    store = Store(tmp_path / "runs", samples=None)
+    first = LocalPool(store, workers=1)
+    running, paused = (begin(first, small_config("rnn", text_file, steps=FOREVER)) for _ in range(2))
+    wait(reached(running, 30))
+    wait(reached(paused, 30))
+    first.pause(paused.id)
+    wait(state_is(paused, "paused"))
+    first.close()
+    assert running.status().state == "running" and not running.is_locked()
+    left_at, paused_at = running.status().step, paused.status().step
+    second = LocalPool(store, workers=1)
+    try:
+        wait(reached(running, left_at + 20))
+        assert paused.status().step == paused_at and paused.status().state == "paused"
+        second.start(paused.id)
+        wait(reached(paused, paused_at + 20))
+    finally:
+        second.close()
+
+
+def test_turns_go_by_person_first(pool: LocalPool, text_file: Path) -> None:
+    """One person with three runs and one with a single run: the single run gets about half of the worker."""
+    config = small_config("rnn", text_file, steps=FOREVER)
+    many = [begin(pool, config, "many") for _ in range(3)]
+    one = begin(pool, config, "one")
+    wait(lambda: all(run.status().step > 0 for run in [*many, one]))
+    start = [run.status().step for run in [*many, one]]
+    wait(reached(one, start[-1] + 4000))
+    *shares, single = [run.status().step - before for run, before in zip([*many, one], start, strict=True)]
+    assert all(share > 0 for share in shares)
+    assert single > 1.8 * max(shares)
+
+
+def test_questions(pool: LocalPool, text_file: Path) -> None:
+    run = begin(pool, small_config("lstm", text_file))
+    wait(state_is(run, "finished"))
+    pieces = list(pool.ask("generate", run=run.id, prompt="The ", max_new_tokens=30, seed=3))
+    again = list(pool.ask("generate", run=run.id, prompt="The ", max_new_tokens=30, seed=3))
+    tokens = [token["id"] for piece in pieces for token in piece["tokens"]]
+    assert tokens == [token["id"] for piece in again for token in piece["tokens"]] and tokens
+    (result,) = pool.ask("score", run=run.id, text="The cat sat.")
+    assert result["perplexity"] > 1
+    (estimate,) = pool.ask("estimate", config=run.config().model_dump(mode="json"), vocab_size=30)
+    assert estimate["seconds_per_step"] > 0
+    with pytest.raises(LmvizError, match="no run"):
+        list(pool.ask("generate", run="lstm-000000"))
+    with pytest.raises(LmvizError, match="never read"):
+        list(pool.ask("generate", run=run.id, prompt="漢"))
+
+
+def test_a_question_that_is_given_up_stops_costing(pool: LocalPool, text_file: Path) -> None:
+    run = begin(pool, small_config("lstm", text_file))
+    wait(state_is(run, "finished"))
+    answer = pool.ask("generate", run=run.id, prompt="The ", max_new_tokens=2000)
+    next(answer)
+    answer.close()
+    (result,) = pool.ask("score", run=run.id, text="The cat")
+    assert result["tokens"]
+    assert not pool.pending
+
+
+def test_a_killed_answerer_is_replaced_and_says_so(pool: LocalPool, text_file: Path) -> None:
+    run = begin(pool, small_config("lstm", text_file))
+    wait(state_is(run, "finished"))
+    answer = pool.ask("generate", run=run.id, prompt="The ", max_new_tokens=2000)
+    next(answer)
+    os.kill(pool.answerer.process.pid, signal.SIGKILL)
+    with pytest.raises(LmvizError, match="ask again"):
+        list(answer)
+    assert list(pool.ask("score", run=run.id, text="The cat"))
+
+
+def test_closing_the_pool_leaves_no_process(tmp_path: Path) -> None:
+    pool = LocalPool(Store(tmp_path, samples=None), workers=2)
+    children = [process.process.pid for process in (*pool.workers, pool.answerer)]
+    wait(pool.answerer.ready.is_set)
+    pool.close()
+    assert not any(psutil.pid_exists(pid) for pid in children)

@@ -1,0 +1,144 @@
+"""Every page in both languages, without a browser: no exception, and the words are there."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from browser import ROOT
+from streamlit.testing.v1 import AppTest
+from test_training import small_config
+from texts import prose
+
+from lmviz.runs import Run, Store
+from lmviz.training.foreground import train_here
+from lmviz.ui.shell import PAGES
+
+FILES = [file for section in PAGES.values() for file, _, _ in section]
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LMVIZ_STORE", str(tmp_path / "runs"))
+    monkeypatch.setenv("LMVIZ_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LMVIZ_JOBS", "inline")
+    monkeypatch.chdir(ROOT)
+    return tmp_path
+
+
+@pytest.fixture
+def visit(places: Path) -> Callable[..., AppTest]:
+    """Opens a page as app.py would: `visit("train", lang="zh")`."""
+    import streamlit as st
+
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+    def open_page(file: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        app.session_state["deep_link"] = {"page": f"pages/{file}.py", "query": query}
+        app.run()
+        assert not app.exception, app.exception
+        return app
+
+    return open_page
+
+
+def trained(places: Path, name: str = "") -> Run:
+    text = places / "prose.txt"
+    text.write_text(prose(), encoding="utf-8")
+    run = Store(places / "runs").create(small_config("lstm", text).model_copy(update={"name": name}))
+    train_here(run, quiet=True)
+    return run
+
+
+def words(app: AppTest) -> str:
+    return " ".join(str(block.value) for kind in (app.title, app.markdown, app.caption, app.subheader) for block in kind)
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_page_opens_in_both_languages(visit: Callable[..., AppTest], file: str, lang: str) -> None:
+    app = visit(file, lang=lang)
+    has_chinese = any("\u4e00" <= character <= "\u9fff" for character in app.title[0].value)
+    assert has_chinese == (lang == "zh")
+
+
+def test_a_label_that_a_person_typed_is_only_text(visit: Callable[..., AppTest], places: Path) -> None:
+    run = trained(places, "<script>alert(1)</script> ![x](http://127.0.0.1/x.png) **b**")
+    app = visit("train", runs=run.id)
+    shown = " ".join(block.proto.body for block in app.get("html"))
+    assert "&lt;script&gt;" in shown and "<script>" not in shown
+    assert "![x]" not in words(app)
+
+
+def test_runs_that_are_gone_are_said_to_be_gone(visit: Callable[..., AppTest]) -> None:
+    app = visit("train", runs="lstm-000000,../../etc/passwd")
+    assert len(app.warning) == 2
+
+
+def test_an_own_text_is_added_and_chosen(visit: Callable[..., AppTest], places: Path) -> None:
+    app = visit("train")
+    app.text_area(key="pasted").set_value(prose(500))
+    app.text_input(key="corpus_label").set_value("My story")
+    app.button(key="add_text").click().run()
+    assert not app.exception
+    assert app.selectbox(key="corpus").value == "my-story"
+    assert (places / "data" / "my-story" / "corpus.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "x"])
+def test_a_text_that_cannot_be_used_gets_a_sentence(visit: Callable[..., AppTest], text: str) -> None:
+    app = visit("train")
+    app.text_area(key="pasted").set_value(text)
+    app.button(key="add_text").click().run()
+    assert not app.exception and len(app.error) == 1
+
+
+def test_a_binary_upload_gets_a_sentence(visit: Callable[..., AppTest], places: Path) -> None:
+    app = visit("train")
+    app.file_uploader(key="files").upload("picture.txt", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "text/plain").run()
+    app.button(key="add_text").click().run()
+    assert not app.exception and "picture.txt" in app.error[0].value
+    assert not list((places / "data").glob("*/corpus.json"))
+
+
+def test_impossible_settings_get_a_sentence_and_cannot_be_trained(visit: Callable[..., AppTest]) -> None:
+    app = visit("train")
+    app.number_input(key="model_1_gpt_small_num_heads").set_value(3).run()
+    assert not app.exception
+    assert any("must divide" in error.value for error in app.error)
+
+
+def test_train_makes_a_run_for_each_card(visit: Callable[..., AppTest], places: Path) -> None:
+    app = visit("train")
+    app.selectbox(key="kind_0").set_value("ngram").run()
+    app.selectbox(key="kind_1").select_index(0).run()
+    app.button(key="train").click().run()
+    assert not app.exception
+    (run,) = Store(places / "runs", samples=None).runs()
+    assert run.status().state == "finished" and run.config().model.kind == "ngram"
+    assert app.query_params["runs"] == [run.id]
+
+
+def test_generate_writes_the_same_text_twice(visit: Callable[..., AppTest], places: Path) -> None:
+    run = trained(places)
+    app = visit("generate", run=run.id)
+    app.button(key="write").click().run()
+    first = app.session_state[f"written_{run.id}"]
+    app.button(key="write").click().run()
+    assert [t["id"] for t in first[1]] == [t["id"] for t in app.session_state[f"written_{run.id}"][1]]
+    assert not app.exception
+    app.text_area(key=f"prompt_{run.id}").set_value("漢字").run()
+    app.button(key="write").click().run()
+    assert not app.exception and "漢" in app.error[0].value
+
+
+def test_the_server_never_imports_torch() -> None:
+    """Everything that the web server's process imports; torch would cost 300 MB and its locks."""
+    code = (
+        "import sys; import lmviz.ui.live, lmviz.ui.setup, lmviz.ui.corpus_picker, lmviz.ui.run_actions,"
+        " lmviz.ui.decoding_controls, lmviz.ui.runs_table, lmviz.ui.tokens, lmviz.ui.shell; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
