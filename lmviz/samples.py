@@ -1,6 +1,6 @@
 """Train the runs in sample_checkpoints/ again: `python -m lmviz.samples [NAME ...]`. Settings and seeds stand here.
 
-They are ordinary run folders, small: eight checkpoints in float16, and no state to go on from.
+They are ordinary run folders, small: seven checkpoints in float16, and no state to go on from.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from lmviz.presets import preset
 from lmviz.runs import SAMPLES, Run, Store
 from lmviz.training.foreground import train_here
 
-RECORDING = {"checkpoints": 8, "weights": "float16", "sample_tokens": 160}
+RECORDING = {"checkpoints": 7, "weights": "float16", "sample_tokens": 160}
 
 
 def sample_configs() -> dict[str, RunConfig]:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def browser() -> "Iterator[Browser]":
-    """One Chromium for the whole session; without it the browser tests are skipped."""
-    sync_api = pytest.importorskip("playwright.sync_api")
+    """One Chromium for the whole session; `make test` installs it."""
+    from playwright import sync_api
+
     path = chromium()
-    if path is None:
-        pytest.skip("no Chromium: install the package `chromium`, or set CHROMIUM to the program")
+    assert path, "no Chromium: install the package `chromium`, or set CHROMIUM to the program"
     with sync_api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield running

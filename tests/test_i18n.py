@@ -11,7 +11,7 @@ from lmviz.config import LSTMConfig
 from lmviz.errors import LmvizError
 from lmviz.ui import catalogue, i18n
 
-NAMES = {"RNN", "NVSI-RNN", "GRU", "LSTM", "GPT", "BERT", "CBOW", "FFN", "Seq2Seq", "lmviz", "English", "{n} MB"}
+NAMES = {"RNN", "NVSI-RNN", "GRU", "LSTM", "GPT", "BERT", "CBOW", "FFN", "Seq2Seq", "lmviz", "English"}
 """Texts that are the same in Chinese."""
 
 CJK = re.compile(r"[\u4e00-\u9fff]")
@@ -30,8 +30,8 @@ def fields(text: str) -> set[tuple[str, str]]:
     return {(name, spec or "") for _, name, spec, _ in string.Formatter().parse(text) if name is not None}
 
 
-def forms(text: str | tuple[str, ...] | list[str]) -> list[str]:
-    return [text] if isinstance(text, str) else list(text)
+def forms(text: str | tuple[str, ...] | list[str] | None) -> list[str]:
+    return [text] if isinstance(text, str) else list(text or ())
 
 
 def wanted() -> dict[str, list[str]]:

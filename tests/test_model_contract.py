@@ -33,6 +33,11 @@ CONFIGS: list[ModelConfig] = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+
+
 def name(config: ModelConfig) -> str:
     return "-".join(
         [config.kind, *(str(v) for k, v in config.model_dump(exclude_defaults=True).items() if k != "kind")]

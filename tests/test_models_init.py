@@ -19,6 +19,7 @@ V = 11
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
+    torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
     torch.manual_seed(0)
 
 

@@ -15,6 +15,7 @@ from lmviz.models.ngram import NgramModel
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
+    torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
     torch.manual_seed(0)
 
 

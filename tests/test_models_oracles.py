@@ -23,6 +23,7 @@ TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
+    torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
     torch.manual_seed(0)
 
 

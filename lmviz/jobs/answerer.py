@@ -28,8 +28,8 @@ class Answerer:
         self.inbox: deque[dict[str, Any]] = deque()
 
     def loop(self) -> None:
-        send(self.connection, {"event": "ready"})
         with contextlib.suppress(EOFError, ConnectionError):
+            send(self.connection, {"event": "ready"})
             while True:
                 while self.connection.poll(0 if self.answers else None):
                     self.take(receive(self.connection))

@@ -49,6 +49,8 @@ class Process:
 
     def close(self) -> None:
         hang_up(self.connection)
+        if not self.ready.is_set():
+            self.process.kill()  # still importing, nothing in hand
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:

@@ -81,14 +81,14 @@ class Worker:
 
     def loop(self) -> None:
         """Until the pool is gone."""
-        send(self.connection, {"event": "ready"})
         with contextlib.suppress(EOFError, ConnectionError):
+            send(self.connection, {"event": "ready"})
             while True:
                 run_id = self.turns.next()
                 while self.connection.poll(0 if run_id else None):
                     self.obey(receive(self.connection))
                     run_id = run_id or self.turns.next()
-                if run_id in self.jobs:
+                if run_id in self.jobs and not self.jobs[run_id].paused:  # a wish may have come in between
                     self.slice(run_id)
         for job in self.jobs.values():  # the server ended: leave each run where it can go on
             if not job.paused:

@@ -155,7 +155,7 @@ class Session:
             recorder.save_resume(trainer)
             self._saved = now
         if now - self._written > STATUS_INTERVAL or step.step in recorder.eval_steps:
-            self.write_status("running")
+            self.write_status("paused" if self.by_hand else "running")
 
     def _fail(self, error: LmvizError) -> None:
         if self.recorder and self.trainer:

@@ -156,7 +156,7 @@ class Chart {
     const { width, height } = this.plot.getBoundingClientRect();
     const layout = structuredClone(this.plot.layout);
     const text = JSON.parse(this.spec.figure).layout.title?.text;
-    const room = text ? 44 : 0;
+    const room = text ? 52 : 0;
     layout.title = { text, x: 0, xref: "paper", y: 1, yref: "container", yanchor: "top", pad: { t: 14 } };
     layout.margin = { ...layout.template.layout.margin, ...layout.margin };
     layout.margin.t += room;

@@ -35,7 +35,7 @@ def comparison_figure(views: Sequence[RunView], styles: Sequence[RunStyle], axis
         title=_title(views),
         x=axis_titles()[axis],
         y=_("loss, bits a character") if bits else _("loss, nats a token"),
-        train=_("training"), validation=_("validation"), floors={} if bits else _floors(views),
+        train=_("training"), validation=_("validation"), empty=_("The first points are on their way"), floors={} if bits else _floors(views),
     )  # fmt: skip
     curves = []
     for view, style in zip(views, styles, strict=True):

@@ -61,7 +61,7 @@ def _axis_switch() -> Axis:
     names = axis_names()
     chosen = st.segmented_control(
         _("Compare by"), AXES, default="step", format_func=names.__getitem__, key="axis", required=True,
-        persist_state="session", help=_(
+        persist_state="session", label_visibility="collapsed", help=_(
             "Steps: updates of the weights. Tokens: how much text was read. Seconds: time spent training, without"
             " waiting for others."
         ),

@@ -25,6 +25,8 @@ OWN_TRAINING = (
 
 def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Callable[[list[RunConfig]], None]) -> None:
     """The cards, the shared settings and the button; `on_train` gets one configuration a card, in order."""
+    if not cache.is_warm():
+        st.fragment(_wait_for_warmth, run_every=0.5)()
     vocab_size = cache.vocabulary_size(corpus.name, tokenizer)
     columns = st.columns(MAX_CARDS)
     steps_place, seed_place, button_place = st.columns([4, 2, 2], vertical_alignment="bottom", gap="large")
@@ -40,6 +42,12 @@ def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Calla
         _("Train"), type="primary", icon=":material/play_arrow:", key="train", disabled=not configs, width="stretch",
         on_click=on_train, args=[_named(configs)],
     )  # fmt: skip
+
+
+def _wait_for_warmth() -> None:
+    """A fresh server cannot measure for its first two seconds; then the page is drawn again with the times."""
+    if cache.is_warm():
+        st.rerun()
 
 
 def _shared(steps_place: DeltaGenerator, seed_place: DeltaGenerator) -> tuple[int, int]:

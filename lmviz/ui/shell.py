@@ -33,7 +33,7 @@ PAGES = {
 }
 """Section -> pages (file in pages/, name, icon). A page stands here when it works, not before."""
 
-KEPT = ("run", "lang")
+KEPT = ("run", "runs", "lang")
 """Parts of the address that go with a person from page to page."""
 
 

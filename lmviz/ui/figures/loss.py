@@ -39,6 +39,8 @@ class Words:
     y: str
     train: str
     validation: str
+    empty: str
+    """Shown while there is no point yet."""
     floors: Mapping[str, float] = field(default_factory=dict)
     """Name of a floor -> its loss."""
 
@@ -73,6 +75,12 @@ def loss_figure(curves: Sequence[Curve], words: Words, *, show_train: bool = Tru
             y=value, line={"color": color("ngram"), "width": 1.5, "dash": "dash"},
             annotation={"text": f"{plain(name)} {value:.2f}", "font": {"size": 12, "color": INK}, "yanchor": "bottom"},
             annotation_position="top right",
+        )  # fmt: skip
+    if not any(len(curve.x) for curve in curves):
+        figure.update_layout(xaxis={"range": [0, 100]}, yaxis={"range": [0, 5]})
+        figure.add_annotation(
+            text=words.empty, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5,
+            font={"size": 15, "color": MUTED},
         )  # fmt: skip
     figure.update_layout(
         title=words.title, xaxis_title=words.x, yaxis_title=words.y, hovermode="x unified", uirevision=words.x,
