@@ -6,7 +6,7 @@ from lmviz.config import RunConfig
 from lmviz.ui import cache
 from lmviz.ui.corpus_picker import corpus_picker
 from lmviz.ui.i18n import _
-from lmviz.ui.live import live_panel
+from lmviz.ui.live import live_panel, wait_for_points
 from lmviz.ui.setup import setup_form
 from lmviz.ui.shell import begin
 
@@ -21,12 +21,13 @@ def start(configs: list[RunConfig]) -> None:
     for run in runs:
         cache.jobs().start(run.id, cache.owner())
     st.query_params["runs"] = ",".join(run.id for run in runs)
+    st.session_state["just_started"] = True
 
 
 cache.jobs()  # workers warm up while the person chooses
 chosen = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
 
-with st.expander(_("Set up a comparison"), expanded=not chosen, icon=":material/tune:", key=f"setup_{bool(chosen)}"):
+with st.expander(_("Set up a comparison"), expanded=not chosen, icon=":material/tune:", key="setup"):
     choice = corpus_picker()
     if choice:
         setup_form(*choice, on_train=start)
@@ -36,4 +37,6 @@ if not chosen:
     if samples:
         st.subheader(_("Trained earlier: five architectures on the Python reference"), anchor=False)
     chosen = samples
+elif st.session_state.pop("just_started", False):
+    wait_for_points(chosen)
 live_panel(chosen)

@@ -170,6 +170,7 @@ def test_a_killed_answerer_is_replaced_and_says_so(pool: LocalPool, text_file: P
     wait(state_is(run, "finished"))
     answer = pool.ask("generate", run=run.id, prompt="The ", max_new_tokens=10_000, temperature=0.01)
     next(answer)
+    assert pool.answerer.process
     os.kill(pool.answerer.process.pid, signal.SIGKILL)
     with pytest.raises(LmvizError, match="ask again"):
         list(answer)
@@ -178,7 +179,7 @@ def test_a_killed_answerer_is_replaced_and_says_so(pool: LocalPool, text_file: P
 
 def test_closing_the_pool_leaves_no_process(tmp_path: Path) -> None:
     pool = LocalPool(Store(tmp_path, samples=None), workers=2)
-    children = [process.process.pid for process in (*pool.workers, pool.answerer)]
     wait(pool.answerer.ready.is_set)
+    children = [process.process.pid for process in (*pool.workers, pool.answerer)]
     pool.close()
     assert not any(psutil.pid_exists(pid) for pid in children)

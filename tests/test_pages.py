@@ -141,6 +141,7 @@ def test_the_server_never_imports_torch() -> None:
     """Everything that the web server's process imports; torch would cost 300 MB and its locks."""
     code = (
         "import sys; import lmviz.ui.live, lmviz.ui.setup, lmviz.ui.corpus_picker, lmviz.ui.run_actions,"
-        " lmviz.ui.decoding_controls, lmviz.ui.runs_table, lmviz.ui.tokens, lmviz.ui.shell; assert 'torch' not in sys.modules"
+        " lmviz.ui.decoding_controls, lmviz.ui.runs_table, lmviz.ui.tokens, lmviz.ui.shell;"
+        " assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -25,22 +25,28 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", 
 
 
 class Process:
-    """One child process and the thread that reads what it says."""
+    """One child process and the thread that reads what it says. Messages wait in the socket until it is up."""
+
+    process: subprocess.Popen[bytes] | None = None
 
     def __init__(self, pool: "LocalPool", module: str, name: str) -> None:
         self.pool, self.module, self.name = pool, module, name
         self.ready = threading.Event()
-        self.start()
+        self.connection, self.theirs = pair()
 
     def start(self) -> None:
-        """A fresh child; the thread that reads its words ends with it."""
-        self.ready.clear()
-        self.connection, theirs = pair()
-        command = [sys.executable, "-m", self.module, str(theirs.fileno()), str(self.pool.store.root)]
+        """Start the child; the thread that reads its words ends with it."""
+        command = [sys.executable, "-m", self.module, str(self.theirs.fileno()), str(self.pool.store.root)]
         environment = {**os.environ, **ONE_THREAD}
-        self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT, env=environment)
-        theirs.close()
+        self.process = subprocess.Popen(command, pass_fds=[self.theirs.fileno()], cwd=ROOT, env=environment)
+        self.theirs.close()
         threading.Thread(target=self._read, args=(self.connection,), name=self.name, daemon=True).start()
+
+    def start_again(self) -> None:
+        """A fresh child in place of a dead one."""
+        self.ready.clear()
+        self.connection, self.theirs = pair()
+        self.start()
 
     def send(self, message: Message) -> None:
         """A message to a child that just died is dropped: its runs are handed on when its end is seen."""
@@ -49,6 +55,8 @@ class Process:
 
     def close(self) -> None:
         hang_up(self.connection)
+        if not self.process:
+            return
         if not self.ready.is_set():
             self.process.kill()  # still importing, nothing in hand
         try:
@@ -65,7 +73,7 @@ class Process:
                     self.ready.set()
                 else:
                     self.pool.hear(message)
-        if not self.pool.closing:
+        if self.process and not self.pool.closing:
             self.process.wait()
             self.pool.mourn(self)
 
@@ -85,7 +93,17 @@ class LocalPool(Jobs):
         count = workers or max(1, len(os.sched_getaffinity(0)))
         self.workers = [Process(self, "lmviz.jobs.worker", f"worker-{i}") for i in range(count)]
         self.answerer = Process(self, "lmviz.jobs.answerer", "answerer")
+        for worker in self.workers:
+            worker.start()
+        threading.Thread(target=self._start_answerer, daemon=True).start()
         self.adopt()
+
+    def _start_answerer(self) -> None:
+        """After the first worker, which then has a core to itself while it starts: training comes first."""
+        self.workers[0].ready.wait(20)
+        with self.lock:
+            if not self.closing:
+                self.answerer.start()
 
     def adopt(self) -> None:
         """Runs that were under way when an earlier server ended go on."""
@@ -128,7 +146,8 @@ class LocalPool(Jobs):
                 self.answerer.send({"do": "cancel", "id": identity})
 
     def close(self) -> None:
-        self.closing = True
+        with self.lock:
+            self.closing = True
         for process in (*self.workers, self.answerer):
             process.close()
 
@@ -144,7 +163,7 @@ class LocalPool(Jobs):
         """A child died: start another, and give it what the dead one had in hand."""
         with self.lock:
             orphans = [run_id for run_id, where in self.where.items() if where is process]
-            process.start()
+            process.start_again()
         if process is self.answerer:
             for message, inbox in list(self.pending.values()):
                 error = LmvizError(N_("The process that answers was ended in the middle of this. Please ask again."))

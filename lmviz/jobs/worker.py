@@ -178,22 +178,32 @@ class Worker:
 
 
 def warm_up() -> None:
-    """Pay for torch's imports now: the first optimizer costs a second, the first update more."""
+    """Import torch and pay for its first use now: one update of the smallest model."""
     import torch
 
-    import lmviz.training.session  # noqa: F401
+    from lmviz.config import LSTMConfig, TrainingConfig
+    from lmviz.models import build_model
+    from lmviz.training.trainer import Trainer
 
     torch.set_num_threads(1)
-    weight = torch.nn.Parameter(torch.zeros(2, 2))
-    optimizer = torch.optim.AdamW([weight], fused=True)
-    weight.sum().backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    model = build_model(LSTMConfig(embedding_dim=1, hidden_size=1), 4, 2)
+    tokens = torch.arange(4).repeat(4).numpy().astype("uint16")
+    Trainer(model, TrainingConfig(batch_size=1, context_length=2), tokens).advance()
+
+
+def read_default_text() -> None:
+    """The text that most runs begin with is then tokenized already."""
+    from lmviz.config import CorpusConfig, TokenizerConfig
+    from lmviz.training.data import load_data
+
+    load_data(CorpusConfig(), TokenizerConfig())
 
 
 def main() -> None:
     connection, store = connect(int(sys.argv[1])), Store(Path(sys.argv[2]))
-    os.nice(10)
     warm_up()
+    read_default_text()
+    os.nice(10)  # from now on the web server and the answers come first
     Worker(connection, store).loop()
 
 

@@ -4,18 +4,20 @@ from lmviz.config import RecordingConfig
 
 EARLY = (1, 2, 4, 8, 16, 32, 64)
 """The first moments, where a model learns fastest, are always logged."""
+EARLY_EVALUATIONS = (1, 4, 16, 64)
+"""Fewer of them, as a validation costs as much as several updates."""
 
 
 def log_steps(recording: RecordingConfig, steps: int) -> set[int]:
     """Steps with a line in metrics.jsonl."""
     every = recording.log_every or min(25, max(1, steps // 200))
-    return _steps(every, steps) | eval_steps(recording, steps)
+    return _steps(every, EARLY, steps) | eval_steps(recording, steps)
 
 
 def eval_steps(recording: RecordingConfig, steps: int) -> set[int]:
     """Steps with a validation loss and a sample of text."""
     every = recording.eval_every or min(500, max(1, steps // 40))
-    return _steps(every, steps)
+    return _steps(every, EARLY_EVALUATIONS, steps)
 
 
 def checkpoint_steps(recording: RecordingConfig, steps: int) -> set[int]:
@@ -24,5 +26,5 @@ def checkpoint_steps(recording: RecordingConfig, steps: int) -> set[int]:
     return {0, steps} | {max(1, round(steps * (i / last) ** 2.5)) for i in range(1, last)}
 
 
-def _steps(every: int, steps: int) -> set[int]:
-    return {*range(every, steps + 1, every), *(step for step in EARLY if step <= steps), steps}
+def _steps(every: int, early: tuple[int, ...], steps: int) -> set[int]:
+    return {*range(every, steps + 1, every), *(step for step in early if step <= steps), steps}

@@ -19,6 +19,7 @@ from lmviz.config import TrainingConfig
 from lmviz.errors import N_, ConfigError, TrainingError
 from lmviz.models.base import Batch, LanguageModel
 from lmviz.training.data import Tokens, Windows
+from lmviz.training.optimizer import AdamW
 from lmviz.training.schedule import learning_rate_factor
 
 PATIENCE = 5
@@ -65,7 +66,7 @@ class Trainer:
         self.noise_generator = torch.Generator().manual_seed(config.seed + 1)
         self.windows = Windows(tokens, config.batch_size, config.context_length, self.data_generator)
         self.parameters = list(model.parameters())
-        self.optimizer = build_optimizer(model, config)
+        self.optimizer = AdamW(model, (config.beta1, config.beta2), config.weight_decay)
         self.tokens_per_step = config.batch_size * config.context_length
         self._above_chance = 0
 
@@ -82,9 +83,7 @@ class Trainer:
         loss = self._backward(self.windows.next())
         norm, clipped = self._clip()
         self._check(loss, norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        self.optimizer.step(rate)
         self.step += 1
         self.tokens += self.tokens_per_step
         seconds = time.perf_counter() - start
@@ -116,9 +115,7 @@ class Trainer:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that `advance` depends on: weights, optimizer, generators; counters and changed settings."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for index, parameter in enumerate(self.parameters):
-            for name, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{index}.{name}"] = value
+        tensors |= {f"optimizer.{name}": value for name, value in self.optimizer.state().items()}
         tensors["generator.data"] = self.data_generator.get_state()
         tensors["generator.noise"] = self.noise_generator.get_state()
         dropouts = [m.p for m in self.model.modules() if isinstance(m, nn.Dropout)]
@@ -130,12 +127,8 @@ class Trainer:
 
     def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
-        weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        self.model.load_state_dict(weights)
-        for key, tensor in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".")
-                self.optimizer.state[self.parameters[int(index)]][name] = tensor
+        self.model.load_state_dict(_section(tensors, "model."))
+        self.optimizer.load_state(_section(tensors, "optimizer."))
         self.data_generator.set_state(tensors["generator.data"])
         self.noise_generator.set_state(tensors["generator.noise"])
         self.step, self.tokens, self.seconds = values["step"], values["tokens"], values["seconds"]
@@ -146,7 +139,7 @@ class Trainer:
             module.p = p
 
     def _backward(self, batch: Batch) -> float:
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         with randomness(self.noise_generator):
             loss = self.model.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -182,15 +175,8 @@ class Trainer:
             )  # fmt: skip
 
 
-def build_optimizer(model: LanguageModel, config: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW, fused; matrices decay, vectors (biases, norms) do not."""
-    parameters = list(model.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    betas = (config.beta1, config.beta2)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, fused=True)
+def _section(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 @torch.inference_mode()

@@ -35,7 +35,8 @@ def comparison_figure(views: Sequence[RunView], styles: Sequence[RunStyle], axis
         title=_title(views),
         x=axis_titles()[axis],
         y=_("loss, bits a character") if bits else _("loss, nats a token"),
-        train=_("training"), validation=_("validation"), empty=_("The first points are on their way"), floors={} if bits else _floors(views),
+        train=_("training"), validation=_("validation"), empty=_("The first points are on their way"),
+        floors={} if bits else _floors(views),
     )  # fmt: skip
     curves = []
     for view, style in zip(views, styles, strict=True):
@@ -98,7 +99,7 @@ def caption(views: Sequence[RunView]) -> str:
 
 def validation_tokens(view: RunView) -> int:
     """How many tokens each validation loss is measured on (see lmviz.training.data.validation_batches)."""
-    known = view.data["validation_tokens"] - 1
+    known = int(view.data["validation_tokens"]) - 1
     length = min(view.config.training.context_length, known)
     return length * max(1, min(view.config.recording.eval_tokens // length, known // length))
 

@@ -1,5 +1,6 @@
 """Runs as they learn: one chart for all, a card for each, renewed twice a second while something moves."""
 
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -15,6 +16,8 @@ from lmviz.ui.run_card import run_card
 
 REFRESH = 0.5
 """Seconds between two looks at the run folders."""
+PATIENCE = 0.6
+"""Seconds that the first look waits for the first points, so that they need not wait for the second."""
 
 
 def live_panel(run_ids: Sequence[str]) -> None:
@@ -22,8 +25,21 @@ def live_panel(run_ids: Sequence[str]) -> None:
     runs = find(run_ids)
     if not runs:
         return
-    moving = any(run.status().state in ("queued", "running") for run in runs)
-    st.fragment(_panel, run_every=REFRESH if moving else None)([run.id for run in runs], moving)
+    pace = refresh_every(runs)
+    st.fragment(_panel, run_every=pace)([run.id for run in runs], pace)
+
+
+def refresh_every(runs: Sequence[Run]) -> float | None:
+    """Seconds until the next look; None when nothing moves any more."""
+    return REFRESH if any(run.status().state in ("queued", "running") for run in runs) else None
+
+
+def wait_for_points(run_ids: Sequence[str]) -> None:
+    """Just after the press: until every run has a point, or PATIENCE is over."""
+    files = [cache.store().root / run_id / "metrics.jsonl" for run_id in run_ids]
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and not all(file.exists() for file in files):
+        time.sleep(0.02)
 
 
 def find(run_ids: Sequence[str]) -> list[Run]:
@@ -37,7 +53,7 @@ def find(run_ids: Sequence[str]) -> list[Run]:
     return runs
 
 
-def _panel(run_ids: list[str], moving: bool) -> None:
+def _panel(run_ids: list[str], pace: float | None) -> None:
     runs = find(run_ids)
     views = [read_view(run, name) for run, name in zip(runs, labels(runs), strict=True)]
     styles = run_styles(views)
@@ -53,7 +69,7 @@ def _panel(run_ids: list[str], moving: bool) -> None:
         for column, view in zip(st.columns(len(row)), row, strict=True):
             with column, st.container(border=True):
                 run_card(view, styles[views.index(view)])
-    if moving and not any(view.status.state in ("queued", "running") for view in views):
+    if refresh_every(runs) != pace:
         st.rerun()
 
 
