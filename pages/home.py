@@ -20,9 +20,12 @@ begin(
 
 cache.jobs()
 with st.container(horizontal=True):
-    st.page_link("pages/train.py", label=_("Train models"), icon=":material/play_circle:")
-    st.page_link("pages/generate.py", label=_("Let a model write"), icon=":material/edit_note:")
-    st.page_link("pages/runs.py", label=_("See all runs"), icon=":material/folder_open:")
+    if st.button(_("Train models"), icon=":material/play_circle:", type="primary"):
+        st.switch_page("pages/train.py")
+    if st.button(_("Let a model write"), icon=":material/edit_note:"):
+        st.switch_page("pages/generate.py")
+    if st.button(_("See all runs"), icon=":material/folder_open:"):
+        st.switch_page("pages/runs.py")
 
 samples = [run for run in cache.store().sample_runs() if run.config().corpus.name == "python-reference"]
 if samples:
@@ -36,8 +39,8 @@ if samples:
         st.subheader(_("What one of them writes as it learns"), anchor=False)
         written = next((view for view in views if view.kind == "lstm"), views[0]).run.samples()
         for line in [written[0], written[len(written) // 6], written[-1]]:
-            st.caption(_("after {step} updates").format(step=f"{line['step']:,}"))
+            st.caption(_("after step {step}").format(step=f"{line['step']:,}"))
             st.code((line["prompt"] + line["text"])[:160], language=None, wrap_lines=True)
 
 st.subheader(_("Latest runs"), anchor=False)
-runs_table(cache.store().runs()[:6], key="latest")
+runs_table(cache.store().runs()[:6], key="latest", brief=True)

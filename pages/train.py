@@ -8,7 +8,7 @@ from lmviz.ui.corpus_picker import corpus_picker
 from lmviz.ui.i18n import _
 from lmviz.ui.live import live_panel, wait_for_points
 from lmviz.ui.setup import setup_form
-from lmviz.ui.shell import begin
+from lmviz.ui.shell import begin, forget
 
 begin(
     _("Train"), _("How do architectures learn the same text? Pick a text and up to four models, and watch them live.")
@@ -24,19 +24,24 @@ def start(configs: list[RunConfig]) -> None:
     st.session_state["just_started"] = True
 
 
+def new_comparison() -> None:
+    """Back to the cards, as they were left."""
+    forget("runs")
+
+
 cache.jobs()  # workers warm up while the person chooses
 chosen = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
 
-with st.expander(_("Set up a comparison"), expanded=not chosen, icon=":material/tune:", key="setup"):
-    choice = corpus_picker()
-    if choice:
-        setup_form(*choice, on_train=start)
-
-if not chosen:
-    samples = [run.id for run in cache.store().sample_runs() if run.config().corpus.name == "python-reference"]
-    if samples:
+if chosen:
+    st.button(_("New comparison"), icon=":material/add:", on_click=new_comparison, key="new_comparison")
+    if st.session_state.pop("just_started", False):
+        wait_for_points(chosen)
+else:
+    with st.container(border=True, key="setup"):
+        choice = corpus_picker()
+        if choice:
+            setup_form(*choice, on_train=start)
+    chosen = [run.id for run in cache.store().sample_runs() if run.config().corpus.name == "python-reference"]
+    if chosen:
         st.subheader(_("Trained earlier: five architectures on the Python reference"), anchor=False)
-    chosen = samples
-elif st.session_state.pop("just_started", False):
-    wait_for_points(chosen)
 live_panel(chosen)

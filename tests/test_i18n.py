@@ -1,5 +1,6 @@
 """Every text a person can see has a Chinese translation that fits; the machinery that finds and shows it works."""
 
+import ast
 import re
 import string
 from collections.abc import Iterator
@@ -118,3 +119,20 @@ def test_errors_are_translated_with_their_values(chinese: None) -> None:
 )
 def test_best_match(wish: str | None, code: str | None) -> None:
     assert i18n.best_match(wish) == code
+
+
+def test_no_text_hides_where_the_extraction_cannot_see_it() -> None:
+    """A call of `_` inside an f-string is not extracted, and one on an f-string cannot be translated."""
+    hidden = []
+    for path in catalogue.sources():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            inside = (
+                [call for call in ast.walk(node) if is_translation(call)] if isinstance(node, ast.JoinedStr) else []
+            )
+            on = is_translation(node) and isinstance(node.args[0], ast.JoinedStr)
+            hidden += [f"{path.name}:{node.lineno}"] if inside or on else []
+    assert not hidden
+
+
+def is_translation(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_", "N_")

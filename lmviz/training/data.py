@@ -104,8 +104,8 @@ def tokenize(corpus: Corpus, validation_fraction: float, tokenizer_config: Token
 
 def opening(text: str, length: int = 24) -> str:
     """A few words to begin a sample with: the beginning of the first line that starts like a sentence."""
-    lines = [line for line in text[:5000].split("\n")[1:] if line] or [text[:5000]]
-    line = next((line for line in lines if line[0].isupper() or "\u4e00" <= line[0] <= "\u9fff"), lines[0])
+    lines = [line.strip() for line in text[:10_000].split("\n")[1:] if line.strip()] or [text[:length]]
+    line = next((line for line in lines if line[:1].isupper() or "\u4e00" <= line[:1] <= "\u9fff"), lines[0])
     words = line[:length]
     cut = words.rfind(" ")
     return words[: cut + 1] if cut > 0 else words[: length // 12]

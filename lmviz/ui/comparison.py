@@ -28,7 +28,9 @@ def axis_titles() -> dict[Axis, str]:
     }
 
 
-def comparison_figure(views: Sequence[RunView], styles: Sequence[RunStyle], axis: Axis) -> go.Figure:
+def comparison_figure(
+    views: Sequence[RunView], styles: Sequence[RunStyle], axis: Axis, *, log_x: bool = True
+) -> go.Figure:
     """The loss of all runs; in bits a character where their tokens differ."""
     bits = not same_tokens(views)
     words = Words(
@@ -47,7 +49,7 @@ def comparison_figure(views: Sequence[RunView], styles: Sequence[RunStyle], axis
             Curve(view.label, style, view.column(axis), view.column("train_loss") * scale,
                   view.column("val_loss") * scale, _events(view, axis))
         )  # fmt: skip
-    return loss_figure(curves, words)
+    return loss_figure(curves, words, log_x=log_x)
 
 
 def _events(view: RunView, axis: Axis) -> tuple[tuple[float, str], ...]:

@@ -22,7 +22,7 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
     with text:
         name = st.selectbox(
             _("Text to learn"), list(known), index=list(known).index(DEFAULT), key="corpus",
-            format_func=lambda row: known[row], bind="query-params",
+            format_func=lambda row: known[row], persist_state="session",
         )  # fmt: skip
     with own, st.popover(_("Your own text"), icon=":material/upload_file:", width="stretch"):
         _own_text()
@@ -34,7 +34,7 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
         st.error(translate_error(error))
         return None
     with look, st.popover(_("Look at it"), icon=":material/visibility:", width="stretch"):
-        _preview(name, seen)
+        _preview(name, tokenizer, seen)
     return CorpusConfig(name=name), tokenizer
 
 
@@ -77,21 +77,24 @@ def _own_text() -> None:
     st.rerun()
 
 
-def _preview(name: str, seen: Preview) -> None:
+def _preview(name: str, tokenizer: TokenizerConfig, seen: Preview) -> None:
     """Sizes, commonest characters, first lines."""
     corpus = load_corpus(name, allow_paths=False)
-    st.text(_(corpus.description) if name in BUILTIN else corpus.source)
+    st.text(_(corpus.description))
     facts = {
         _("Characters"): f"{seen.characters:,}",
         _("Size"): f"{seen.bytes / 1e6:.2f} MB",
         _("Different characters"): f"{seen.distinct_characters:,}",
+        _("Vocabulary, tokens"): f"{cache.vocabulary_size(name, tokenizer):,}",
         _("For training"): f"{seen.train_characters:,}",
         _("For validation (the end)"): f"{seen.validation_characters:,}",
-        _("Encoding"): corpus.encoding or "-",
-        _("Source"): _(corpus.source) if name in BUILTIN else corpus.source,
-        _("Licence"): _(corpus.licence),
     }
+    if corpus.encoding:
+        facts[_("Encoding")] = corpus.encoding
     st.dataframe({"": list(facts), " ": list(facts.values())}, hide_index=True, width=520)
+    st.caption(_("Source and licence"))
+    source = _(corpus.source) if name in BUILTIN else corpus.source
+    st.text(f"{source} · " + _(corpus.licence))
     st.caption(_("Most frequent characters"))
     st.code(
         "  ".join(f"{visible(c)} {count / seen.characters:.1%}" for c, count in seen.frequent),

@@ -57,18 +57,20 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
     runs = find(run_ids)
     views = [read_view(run, name) for run, name in zip(runs, labels(runs), strict=True)]
     styles = run_styles(views)
-    axis = _axis_switch()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        axis = _axis_switch()
+        log_x = st.toggle(_("Logarithmic"), True, key="log_x", persist_state="session")
     chart(
-        comparison_figure(views, styles, axis), "loss_chart", height=380, csv="loss", alt=alt_text(views),
+        comparison_figure(views, styles, axis, log_x=log_x), "loss_chart", height=380, csv="loss", alt=alt_text(views),
         caption=caption(views),
     )  # fmt: skip
     if words := verdict(views):
         st.success(words, icon=":material/emoji_events:")
-    for start in range(0, len(views), 4):
-        row = views[start : start + 4]
-        for column, view in zip(st.columns(len(row)), row, strict=True):
+    width = 3 if len(views) in (3, 5, 6) else min(len(views), 4)
+    for start in range(0, len(views), width):
+        for column, view, style in zip(st.columns(width), views[start : start + width], styles[start:], strict=False):
             with column, st.container(border=True):
-                run_card(view, styles[views.index(view)])
+                run_card(view, style)
     if refresh_every(runs) != pace:
         st.rerun()
 

@@ -61,7 +61,7 @@ def _numbers(view: RunView) -> None:
     ]
     if view.kind != "ngram":
         norm = f"{last['grad_norm']:.2f} → {last['grad_norm_clipped']:.2f}" if last else "–"
-        facts.append((_("gradient norm, clipped"), norm))
+        facts.append((_("gradient norm, before → after clipping"), norm))
     cells = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
     st.html(f'<dl class="run-facts">{cells}</dl>')
 
@@ -91,7 +91,7 @@ def _button(words: str, icon: str, run_id: str, act: Callable[[], None]) -> None
 
 def _resume(run_id: str) -> None:
     cache.jobs().start(run_id, cache.owner())
-    st.session_state["resumed"] = True
+    st.session_state["just_started"] = True
 
 
 def _tuning(view: RunView) -> None:
@@ -121,8 +121,8 @@ def _sample(view: RunView) -> None:
     if not samples:
         return
     last = samples[-1]
+    head = _("It writes, after {step} steps").format(step=f"{last['step']:,}")
     st.html(
-        f'<div class="run-sample"><div class="run-sample-head">'
-        f"{html.escape(_('It writes, after {step} steps').format(step=format(last['step'], ',')))}</div>"
+        f'<div class="run-sample"><div class="run-sample-head">{html.escape(head)}</div>'
         f'<pre><span class="prompt">{html.escape(last["prompt"])}</span>{html.escape(last["text"])}</pre></div>'
     )

@@ -14,24 +14,29 @@ from lmviz.ui.run_card import state_names
 from lmviz.ui.run_picker import corpus_title
 from lmviz.ui.theme import label
 
+BRIEF = ["name", "kind", "corpus", "state", "progress", "curve", "loss", "bits"]
 
-def runs_table(runs: Sequence[Run], key: str, *, select: bool = False) -> list[Run]:
-    """Show runs; returns those that are ticked."""
+
+def runs_table(runs: Sequence[Run], key: str, *, select: bool = False, brief: bool = False) -> list[Run]:
+    """Show runs, `brief` without the last columns; returns those that are ticked."""
     shown = [run for run in runs if _row(run)]
     rows = pd.DataFrame([_row(run) for run in shown])
     names = {
         "name": _("Name"), "kind": _("Architecture"), "corpus": _("Text"), "state": _("State"), "progress": _("Done"),
-        "curve": _("Validation loss over training"), "loss": _("Validation loss"), "bits": _("Bits a character"),
+        "curve": _("Learning curve"), "loss": _("Validation loss"), "bits": _("Bits a character"),
         "created": _("Created (UTC)"), "size": _("Size, MB"), "id": _("Run"),
     }  # fmt: skip
     column = st.column_config
     table: Any = st.dataframe(
-        rows, key=key, hide_index=True, height="content" if len(rows) < 15 else 560,
+        rows, key=key, column_order=BRIEF if brief else list(names),
+        hide_index=True, height="content" if len(rows) < 15 else 560,
         on_select="rerun" if select else "ignore", selection_mode="multi-row",
         column_config={
             **{name: column.TextColumn(title) for name, title in names.items()},
-            "progress": column.ProgressColumn(names["progress"], format="percent", min_value=0, max_value=1),
-            "curve": column.LineChartColumn(names["curve"]),
+            "progress": column.ProgressColumn(
+                names["progress"], format="percent", min_value=0, max_value=1, width="small"
+            ),
+            "curve": column.LineChartColumn(names["curve"], width="small"),
             "loss": column.NumberColumn(names["loss"], format="%.3f"),
             "bits": column.NumberColumn(names["bits"], format="%.3f"),
             "size": column.NumberColumn(names["size"], format="%.1f"),

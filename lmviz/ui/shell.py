@@ -107,6 +107,12 @@ def _keep_address() -> None:
                 st.query_params[name] = value
 
 
+def forget(name: str) -> None:
+    """Take one of KEPT out of the address for good."""
+    st.session_state.pop(f"kept_{name}", None)
+    st.query_params.pop(name, None)
+
+
 def _choose_language() -> None:
     """The address first, then what this person chose before, then the browser."""
     wishes = (st.query_params.get("lang"), st.session_state.get("kept_lang"), st.context.locale)

@@ -1,6 +1,7 @@
 """Generated text as HTML: every token shaded by how unsure the model was, its alternatives on hover or tap."""
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +12,16 @@ def token_html(prompt: str, tokens: Sequence[dict[str, Any]], *, writing: bool) 
     """The prompt, then each token as a span. All text is escaped."""
     spans = "".join(_span(token) for token in tokens)
     caret = '<span class="caret"></span>' if writing else ""
+    sure, unsure = html.escape(_("sure")), html.escape(_("unsure"))
     return (
-        f'<div class="written" lang=""><span class="prompt">{html.escape(prompt)}</span>{spans}{caret}</div>'
-        f'<div class="scale"><span>{html.escape(_("sure"))}</span><i></i><span>{html.escape(_("unsure"))}</span></div>'
+        f'<div class="written"><span class="prompt">{html.escape(prompt)}</span>{spans}{caret}</div>'
+        f'<div class="scale"><span>{sure}</span><i></i><span>{unsure}</span></div>'
     )
 
 
 def _span(token: dict[str, Any]) -> str:
     text = token["piece"] or token["text"]
-    chance = 2.718281828459045 ** token["logprob"]
+    chance = math.exp(token["logprob"])
     rows = "\n".join(f"{p:>6.1%}  {visible_token(name)}" for name, p in token["alternatives"])
     tip = _("chosen: {token}, the model gave it {chance}").format(
         token=visible_token(token["text"]), chance=f"{chance:.1%}"

@@ -45,11 +45,14 @@ class Words:
     """Name of a floor -> its loss."""
 
 
-def loss_figure(curves: Sequence[Curve], words: Words, *, show_train: bool = True) -> go.Figure:
-    """Training loss thin, validation loss bold with markers, floors dashed. Lengths in a curve must agree."""
+def loss_figure(curves: Sequence[Curve], words: Words, *, log_x: bool = True) -> go.Figure:
+    """Training loss thin, validation loss bold with markers, floors dashed.
+
+    With a logarithmic x-axis the steep beginning and the slow end can both be read.
+    """
     figure = go.Figure()
     for curve in curves:
-        if show_train and np.isfinite(curve.train).sum() > 1:
+        if np.isfinite(curve.train).sum() > 1:
             figure.add_scatter(
                 x=curve.x.astype(np.float32), y=curve.train.astype(np.float32), mode="lines", opacity=0.45,
                 line={"color": curve.style.color, "width": 1, "dash": curve.style.dash}, showlegend=False,
@@ -64,27 +67,28 @@ def loss_figure(curves: Sequence[Curve], words: Words, *, show_train: bool = Tru
             hovertemplate="%{y:.4f}<extra>" + plain(curve.label) + f" · {words.validation}</extra>",
         )  # fmt: skip
         for x, text in curve.events:
-            figure.add_vline(
-                x=x, line={"color": curve.style.color, "width": 1, "dash": "dot"},
-                annotation={
-                    "text": plain(text), "font": {"size": 11, "color": MUTED}, "textangle": -90, "yanchor": "top",
-                },
+            figure.add_vline(x=x, line={"color": curve.style.color, "width": 1, "dash": "dot"})
+            figure.add_annotation(
+                x=np.log10(x) if log_x else x,  # Plotly wants the logarithm here, and the value in shapes
+                y=1, yref="paper", text=plain(text), textangle=-90, showarrow=False, xanchor="right", yanchor="top",
+                font={"size": 11, "color": MUTED},
             )  # fmt: skip
-    for name, value in words.floors.items():
+    for index, (name, value) in enumerate(words.floors.items()):
         figure.add_hline(
             y=value, line={"color": color("ngram"), "width": 1.5, "dash": "dash"},
             annotation={"text": f"{plain(name)} {value:.2f}", "font": {"size": 12, "color": INK}, "yanchor": "bottom"},
-            annotation_position="top right",
+            annotation_position="top left" if index else "top right",  # where the curves are not
         )  # fmt: skip
     if not any(len(curve.x) for curve in curves):
-        figure.update_layout(xaxis={"range": [0, 100]}, yaxis={"range": [0, 5]})
+        figure.update_layout(xaxis={"range": [0, 2]}, yaxis={"range": [0, 5]})
         figure.add_annotation(
             text=words.empty, showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5,
             font={"size": 15, "color": MUTED},
         )  # fmt: skip
+    logarithmic = {"type": "log", "dtick": 1, "tickformat": "~g"}
     figure.update_layout(
-        title=words.title, xaxis_title=words.x, yaxis_title=words.y, hovermode="x unified", uirevision=words.x,
-        xaxis={"rangemode": "tozero"},
+        title=words.title, xaxis_title=words.x, yaxis_title=words.y, hovermode="x unified",
+        uirevision=f"{words.x} {log_x}", xaxis=logarithmic if log_x else {"rangemode": "tozero"},
     )  # fmt: skip
     return figure
 
