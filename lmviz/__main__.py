@@ -138,7 +138,7 @@ def generate(
     top_p: Annotated[float | None, typer.Option(help="Only the likeliest tokens that together reach p.")] = None,
     repetition_penalty: Annotated[float, typer.Option(help="Above 1 makes tokens already there less likely.")] = 1.0,
     max_new_tokens: Annotated[int, typer.Option(help="Tokens to write.")] = 200,
-    seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 1,
     step: Annotated[int | None, typer.Option(help="Weights of this step; the newest if left out.")] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,

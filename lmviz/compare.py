@@ -53,7 +53,12 @@ def read_view(run: Run, label: str = "") -> RunView:
 
 def same_tokens(views: Sequence[RunView]) -> bool:
     """Whether losses a token can be compared: the same text cut into the same tokens."""
-    return len({(v.data.get("fingerprint"), v.config.tokenizer.model_dump_json()) for v in views if v.data}) <= 1
+    return same_text(views) and len({v.config.tokenizer.model_dump_json() for v in views}) <= 1
+
+
+def same_text(views: Sequence[RunView]) -> bool:
+    """Whether anything can be compared: the same text with the same part kept for validation."""
+    return len({(v.data["fingerprint"], v.config.corpus.validation_fraction) for v in views if v.data}) <= 1
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,12 @@ class Lead:
 
 
 def leads(views: Sequence[RunView]) -> list[Lead]:
-    """At the largest number of steps, tokens and seconds that every trained run reached; n-grams are no competitors."""
+    """At the largest number of steps, tokens and seconds that every trained run reached.
+
+    N-grams are no competitors, and runs on different texts cannot be compared.
+    """
     runners = [v for v in views if v.kind != "ngram" and len(v.validation("step")[0])]
-    if len(runners) < 2:
+    if len(runners) < 2 or not same_text(runners):
         return []
     found = []
     for axis in AXES:

@@ -164,7 +164,7 @@ class TrainingConfig(Settings):
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     """How the learning rate falls after the warm-up."""
     warmup_steps: int = Field(default=50, ge=0)
-    """Updates in which the learning rate rises from zero."""
+    """Updates in which the learning rate rises from zero; a tenth of the run at most."""
     final_learning_rate: float = Field(default=0.05, ge=0, le=1)
     """Learning rate of the last update, as a share of the highest."""
     weight_decay: float = Field(default=0.0, ge=0, le=10)

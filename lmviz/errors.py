@@ -41,4 +41,8 @@ class RunError(LmvizError):
 
 
 class TrainingError(LmvizError):
-    """Training that cannot go on: divergence, not-a-number, a full disk."""
+    """Training that cannot go on: a full disk, too little memory."""
+
+
+class DivergenceError(TrainingError):
+    """The loss is no longer a number, or far above chance: the newest weights are not worth keeping."""

@@ -18,3 +18,11 @@ MAX_SCORE_TOKENS = 200_000
 """Tokens in one scored text."""
 MAX_CARDS = 4
 """Architectures that one comparison trains at once."""
+MAX_ACTIVE_RUNS = 8
+"""Runs of one person that train or wait at the same time."""
+MAX_PARAMETERS = 20_000_000
+"""Trainable numbers of a model."""
+MAX_ACTIVATIONS = 80_000_000
+"""Numbers that one update keeps for its backward pass, estimated: 320 MB."""
+MAX_STEP_OPERATIONS = 60e9
+"""Multiplications and additions in one update, about a second of one core: a longer one holds up every other run."""

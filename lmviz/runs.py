@@ -40,7 +40,7 @@ _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 
 def store_root() -> Path:
     """The folder of all runs: LMVIZ_STORE, or `runs/` beside app.py."""
-    return Path(os.environ.get("LMVIZ_STORE") or ROOT / "runs")
+    return Path(os.environ.get("LMVIZ_STORE") or ROOT / "runs").resolve()
 
 
 def now() -> str:
@@ -75,11 +75,21 @@ def write_lines(path: Path, values: list[dict[str, Any]]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Every whole line of a .jsonl file; none if the file is not there yet."""
-    if not path.exists():
+    """Every whole line of a .jsonl file; none if the file is not there."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is not finished
+    except FileNotFoundError:
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is not finished
-    return [json.loads(line) for line in lines if line]
+    return [value for line in lines if (value := _parsed(line))]
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """None for a line that a crash or a full disk cut."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 class Status(BaseModel):
@@ -139,6 +149,13 @@ class Run:
             raise RunError(
                 N_("The config.json of run {run} cannot be read: {reason}."), run=self.id, reason=reason
             ) from None
+
+    def is_readable(self) -> bool:
+        try:
+            self.config()
+        except (RunError, OSError):
+            return False
+        return True
 
     def status(self) -> Status:
         try:
@@ -229,7 +246,7 @@ class Store:
     """All runs a person can see: those of the store, and the samples that come with the app (read-only)."""
 
     def __init__(self, root: Path | None = None, samples: Path | None = SAMPLES) -> None:
-        self.root = Path(root) if root else store_root()
+        self.root = Path(root).resolve() if root else store_root()
         self.samples = samples
 
     def create(self, config: RunConfig, owner: str = "") -> Run:
@@ -251,8 +268,8 @@ class Store:
             raise
         raise RunError(N_("No free name for a new run was found in {folder}."), folder=str(self.root))
 
-    def get(self, name: str | Path) -> Run:
-        """A run by its id, or by the path of its folder.
+    def get(self, name: str | Path, *, allow_paths: bool = True) -> Run:
+        """A run by its id, or by the path of its folder; `allow_paths=False` for names that come from a browser.
 
         Raises:
             RunError: there is no such run.
@@ -262,13 +279,13 @@ class Store:
             for root in self._roots():
                 if (root / text / "config.json").exists():
                     return Run(root / text, read_only=root == self.samples)
-        elif (Path(text) / "config.json").exists():
+        elif allow_paths and (Path(text) / "config.json").exists():
             path = Path(text).resolve()
             return Run(path, read_only=self.samples is not None and path.parent == self.samples.resolve())
         raise RunError(N_("There is no run {run}. `lmviz runs list` shows the runs there are."), run=text)
 
     def runs(self) -> list[Run]:
-        """Every run, newest first, the samples last."""
+        """Every run that can be read, newest first, the samples last."""
         own = sorted(self._inside(self.root, False), key=lambda run: run.status().created, reverse=True)
         return own + self.sample_runs()
 
@@ -279,9 +296,14 @@ class Store:
         """Remove the folder.
 
         Raises:
-            RunError: it is a sample, or it is being trained.
+            RunError: it is a sample, not a run of this store, or it is being trained.
         """
         run.forbid_read_only()
+        run.config()  # whatever is not one of our run folders is not ours to delete
+        if run.path.parent != self.root:
+            raise RunError(
+                N_("{run} lies outside the store {folder}; delete it by hand."), run=run.id, folder=str(self.root)
+            )
         if run.is_locked():
             raise RunError(N_("The run {run} is being trained. Stop it, then delete it."), run=run.id)
         grave = run.path.with_name(f".deleted-{run.id}")
@@ -297,5 +319,6 @@ class Store:
     def _inside(root: Path, read_only: bool) -> Iterator[Run]:
         with contextlib.suppress(FileNotFoundError):
             for path in root.iterdir():
-                if _RUN_ID.fullmatch(path.name) and (path / "config.json").exists():
-                    yield Run(path, read_only=read_only)
+                run = Run(path, read_only=read_only)
+                if _RUN_ID.fullmatch(path.name) and run.is_readable():
+                    yield run

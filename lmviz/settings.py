@@ -10,6 +10,9 @@ from pydantic import ValidationError
 from lmviz.config import RunConfig
 from lmviz.errors import N_, ConfigError
 
+TEXTS = ("corpus.name", "recording.sample_prompt")
+"""Fields whose value is text even if it looks like a number."""
+
 
 def apply_settings(config: RunConfig, settings: Iterable[str]) -> RunConfig:
     """`config` with `section.field=value` (or `field=value`, where only one section has it) put on top.
@@ -26,7 +29,7 @@ def apply_settings(config: RunConfig, settings: Iterable[str]) -> RunConfig:
             raise ConfigError(N_("{setting} is not a setting. Write it as section.field=value."), setting=setting)
         section, _, field = full_key(config, key.strip()).partition(".")
         if field:
-            values[section][field] = _value(text.strip())
+            values[section][field] = text.strip() if f"{section}.{field}" in TEXTS else _value(text.strip())
         else:
             values[section] = text.strip()
     return validated(values)

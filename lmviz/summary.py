@@ -18,7 +18,8 @@ def bits_per_character(loss: float, data: dict[str, Any]) -> float | None:
 
 
 def perplexity(loss: float) -> float:
-    return math.exp(min(loss, 700.0))
+    """e^loss, the largest number there is if it is larger."""
+    return math.exp(min(loss, 709.0))
 
 
 def run_row(run: Run) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 import streamlit as st
 
 from lmviz.config import RunConfig
+from lmviz.errors import LmvizError
 from lmviz.ui import cache
 from lmviz.ui.corpus_picker import corpus_picker
-from lmviz.ui.i18n import _
+from lmviz.ui.i18n import _, translate_error
 from lmviz.ui.live import live_panel, wait_for_points
 from lmviz.ui.setup import setup_form
 from lmviz.ui.shell import begin, forget
+from lmviz.ui.start import start_runs
 
 begin(
     _("Train"), _("How do architectures learn the same text? Pick a text and up to four models, and watch them live.")
@@ -17,11 +19,10 @@ begin(
 
 def start(configs: list[RunConfig]) -> None:
     """One run a card, under way at once; their ids go into the address, so that a reload shows them again."""
-    runs = [cache.store().create(config, cache.owner()) for config in configs]
-    for run in runs:
-        cache.jobs().start(run.id, cache.owner())
-    st.query_params["runs"] = ",".join(run.id for run in runs)
-    st.session_state["just_started"] = True
+    try:
+        st.query_params["runs"] = ",".join(run.id for run in start_runs(configs))
+    except LmvizError as error:
+        st.session_state["start_error"] = translate_error(error)
 
 
 def new_comparison() -> None:
@@ -41,6 +42,8 @@ else:
         choice = corpus_picker()
         if choice:
             setup_form(*choice, on_train=start)
+        if error := st.session_state.pop("start_error", None):
+            st.error(error)
     chosen = [run.id for run in cache.store().sample_runs() if run.config().corpus.name == "python-reference"]
     if chosen:
         st.subheader(_("Trained earlier: five architectures on the Python reference"), anchor=False)

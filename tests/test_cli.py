@@ -133,6 +133,25 @@ def test_bad_arguments_get_one_sentence_and_leave_no_run(place: Path, arguments:
     assert not list((place / "runs").glob("*/config.json"))
 
 
+def test_ctrl_c_leaves_a_stopped_run_that_goes_on_to_the_same_losses(place: Path) -> None:
+    whole = train(place, "gru", "--steps", "400")
+    settings = [part for setting in [*SMALL["gru"], "batch_size=4"] for part in ("--set", setting)]
+    process = subprocess.Popen(
+        command(place, "train", "--model", "gru", "--corpus", str(place / "text.txt"), "--seed", "1", "--steps", "400",
+                "--json", *settings),
+        env=environment(place), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while not any(json.loads(f.read_text())["step"] in range(50, 399) for f in (place / "runs").glob("*/status.json")):
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    document = json.loads(process.communicate(timeout=60)[0])
+    assert document["state"] == "stopped" and document["step"] < 400 and process.returncode == 0
+    resumed = json.loads(lmviz(place, "resume", document["run"], "--json").stdout)
+    assert resumed["val_loss"] == pytest.approx(whole["val_loss"], abs=1e-6)
+
+
 def test_a_run_that_diverges_has_exit_status_1(place: Path) -> None:
     done = lmviz(
         place, "train", "--model", "rnn", "--corpus", str(place / "text.txt"), "--steps", "100", "--set",

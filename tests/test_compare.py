@@ -49,6 +49,13 @@ def test_different_tokens_are_compared_in_bits_a_character(store: Store) -> None
     assert lead.losses == pytest.approx((1.5 / np.log(2), 3.0 / np.log(2) / 4))
 
 
+def test_different_texts_are_not_compared(store: Store) -> None:
+    first, second = run_with(store, "lstm", [(1, 1, 1.0, 1.5)]), run_with(store, "gru", [(1, 1, 1.0, 1.0)])
+    facts = {"fingerprint": "b", "validation_tokens": 100, "validation_characters": 100, "vocab_size": 10}
+    write_json(second.path / "data.json", facts)
+    assert leads([read_view(first), read_view(second)]) == []
+
+
 def test_one_run_alone_and_ngrams_lead_nothing(store: Store) -> None:
     one = run_with(store, "lstm", [(1, 1, 1.0, 1.5)])
     ngram = run_with(store, "ngram", [(1, 1, 1.0, 1.0)])

@@ -1,5 +1,6 @@
 """Every page in both languages, without a browser: no exception, and the words are there."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from test_training import small_config
 from texts import prose
 
+from lmviz.errors import LmvizError
 from lmviz.runs import Run, Store
 from lmviz.training.foreground import train_here
 from lmviz.ui.shell import PAGES
@@ -75,9 +77,13 @@ def test_a_label_that_a_person_typed_is_only_text(visit: Callable[..., AppTest],
     assert "![x]" not in words(app)
 
 
-def test_runs_that_are_gone_are_said_to_be_gone(visit: Callable[..., AppTest]) -> None:
-    app = visit("train", runs="lstm-000000,../../etc/passwd")
-    assert len(app.warning) == 2
+def test_runs_that_are_gone_are_said_to_be_gone(visit: Callable[..., AppTest], places: Path) -> None:
+    run = trained(places)
+    outside = places / "elsewhere" / run.id
+    shutil.copytree(run.path, outside)
+    app = visit("train", runs=f"lstm-000000,{outside},{'a' * 300},`![x](http://127.0.0.1/)")
+    assert len(app.warning) == 4
+    assert "![x]" not in " ".join(warning.value for warning in app.warning)
 
 
 def test_an_own_text_is_added_and_chosen(visit: Callable[..., AppTest], places: Path) -> None:
@@ -111,6 +117,28 @@ def test_impossible_settings_get_a_sentence_and_cannot_be_trained(visit: Callabl
     app.number_input(key="model_1_gpt_small_num_heads").set_value(3).run()
     assert not app.exception
     assert any("must divide" in error.value for error in app.error)
+    assert app.button(key="train").disabled
+
+
+def test_a_model_that_is_too_large_cannot_be_trained(visit: Callable[..., AppTest]) -> None:
+    app = visit("train")
+    app.number_input(key="model_0_lstm_small_hidden_size").set_value(1024).run()
+    app.number_input(key="training_0_lstm_small_batch_size").set_value(1024).run()
+    assert not app.exception
+    assert any("too large" in error.value for error in app.error)
+    assert app.button(key="train").disabled
+
+
+def test_a_visitor_cannot_train_on_the_servers_files(visit: Callable[..., AppTest], places: Path) -> None:
+    run = trained(places)
+    secret = places / "secret.txt"
+    secret.write_text("password " * 100, encoding="utf-8")
+    visit("runs")
+    from lmviz.ui import run_actions
+
+    assert run_actions.changed_config(run, "training.steps=3").training.steps == 3
+    with pytest.raises(LmvizError, match="no corpus"):
+        run_actions.changed_config(run, f"corpus.name={secret}")
 
 
 def test_train_makes_a_run_for_each_card(visit: Callable[..., AppTest], places: Path) -> None:
@@ -132,7 +160,7 @@ def test_generate_writes_the_same_text_twice(visit: Callable[..., AppTest], plac
     app.button(key="write").click().run()
     assert [t["id"] for t in first[1]] == [t["id"] for t in app.session_state[f"written_{run.id}"][1]]
     assert not app.exception
-    app.text_area(key=f"prompt_{run.id}").set_value("漢字").run()
+    app.text_area(key="prompt").set_value("漢字").run()
     app.button(key="write").click().run()
     assert not app.exception and "漢" in app.error[0].value
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmviz.config import RunConfig
+from lmviz.costs import check_costs
 from lmviz.errors import ConfigError, RunError
 from lmviz.presets import MODEL_PRESETS, SIZES, preset
 from lmviz.runs import Run, Status, Store, append_line, read_lines, write_atomic
@@ -108,6 +109,44 @@ def test_rename_changes_the_label_only(store: Store) -> None:
     run.rename("  ../../my <b>run</b> ")
     assert run.config().name == "../../my <b>run</b>" and store.get(run.id).path == run.path
     assert run.config().model == preset("lstm").model
+
+
+def test_only_runs_of_the_store_are_deleted(store: Store, tmp_path: Path) -> None:
+    precious = tmp_path / "model"
+    precious.mkdir()
+    (precious / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(RunError):
+        store.delete(store.get(precious))
+    elsewhere = Store(tmp_path / "other", samples=None).create(preset("rnn"))
+    with pytest.raises(RunError, match="outside"):
+        store.delete(store.get(elsewhere.path))
+    assert precious.exists() and elsewhere.path.exists()
+
+
+def test_names_from_a_browser_are_never_paths(store: Store, tmp_path: Path) -> None:
+    elsewhere = Store(tmp_path / "other", samples=None).create(preset("rnn"))
+    assert store.get(elsewhere.path).path == elsewhere.path
+    with pytest.raises(RunError):
+        store.get(str(elsewhere.path), allow_paths=False)
+
+
+def test_one_unreadable_run_does_not_hide_the_others(store: Store) -> None:
+    good, bad = store.create(preset("rnn")), store.create(preset("rnn"))
+    (bad.path / "config.json").write_text("{", encoding="utf-8")
+    assert [run.id for run in store.runs()] == [good.id]
+
+
+def test_text_that_looks_like_a_number_stays_text() -> None:
+    assert apply_settings(preset("rnn"), ["corpus.name=1984", "name=7"]).corpus.name == "1984"
+
+
+def test_costs_are_limited() -> None:
+    for config in [preset(kind, size) for kind in MODEL_PRESETS for size in SIZES]:
+        check_costs(config, 8000)
+    with pytest.raises(ConfigError, match="parameters"):
+        check_costs(apply_settings(preset("gpt"), ["d_model=1024", "num_layers=24"]), 100)
+    with pytest.raises(ConfigError, match="too large"):
+        check_costs(apply_settings(preset("lstm"), ["batch_size=1024", "context_length=1024"]), 100)
 
 
 def test_settings_take_full_and_short_names() -> None:

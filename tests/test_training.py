@@ -12,12 +12,14 @@ from texts import prose
 from torch import nn
 
 from lmviz.config import RunConfig, TrainingConfig
+from lmviz.errors import ConfigError, RunError
 from lmviz.models import MODELS, build_model
 from lmviz.runs import Run, Store
 from lmviz.settings import apply_settings, validated
 from lmviz.summary import train_document
 from lmviz.training import recorder as recorder_module
 from lmviz.training.data import Windows, validation_batches
+from lmviz.training.extend import reopen
 from lmviz.training.foreground import train_here
 from lmviz.training.plan import checkpoint_steps, eval_steps, log_steps
 from lmviz.training.schedule import learning_rate_factor
@@ -90,11 +92,7 @@ def test_a_run_left_in_the_middle_goes_on_to_the_same_losses(
     kind: str, stop_after: int, store: Store, text_file: Path
 ) -> None:
     whole = train(store, small_config(kind, text_file))
-    broken = store.create(small_config(kind, text_file))
-    turns = (session := Session(broken)).work()
-    while not session.trainer or session.trainer.step < stop_after:
-        next(turns)
-    turns.close()  # as if the process were killed: nothing is saved on the way out
+    broken = interrupted(store, small_config(kind, text_file), stop_after)
     assert broken.status().state == "running"
     assert broken.resume_step() <= stop_after
     train_here(broken, quiet=True)
@@ -117,18 +115,11 @@ def test_runs_that_take_turns_in_one_process_do_not_disturb_each_other(store: St
 @pytest.mark.parametrize("kind", ["rnn", "gru", "gpt"])
 def test_watching_changes_nothing(kind: str, store: Store, text_file: Path) -> None:
     """The losses of every update with full recording, and of a bare loop that records nothing, bit for bit."""
-    signals = ("hidden", "gate.update", "attention.weights")
+    signals = {"rnn": ("hidden",), "gru": ("hidden", "gate.update"), "gpt": ("attention.weights",)}[kind]
     watched = train(
         store, small_config(kind, text_file, recording={"log_every": 1, "eval_every": 1, "signals": signals})
     )
-    config = small_config(kind, text_file)
-    session = Session(store.create(config))
-    turns = session.work()
-    while not session.trainer:
-        next(turns)
-    turns.close()
-    assert session.trainer.step <= 1
-    bare = Session(store.create(config))
+    bare = Session(store.create(small_config(kind, text_file)))
     turns = bare.work()
     while not bare.trainer:
         next(turns)
@@ -240,6 +231,8 @@ def test_not_a_number_ends_the_run_with_a_sentence(store: Store, text_file: Path
     train_here(run, quiet=True)
     assert run.status().state == "failed"
     assert all(math.isfinite(m["train_loss"]) for m in run.metrics())
+    assert all(m["val_loss"] is None or math.isfinite(m["val_loss"]) for m in run.metrics())
+    json.dumps(train_document(run), allow_nan=False)
 
 
 def test_a_full_disk_ends_the_run_and_keeps_the_last_checkpoint(
@@ -261,6 +254,64 @@ def test_a_full_disk_ends_the_run_and_keeps_the_last_checkpoint(
     monkeypatch.undo()
     train_here(run, quiet=True)
     assert losses(run) == losses(train(store, small_config("rnn", text_file)))
+
+
+def test_a_damaged_resume_file_loses_nothing_else(store: Store, text_file: Path) -> None:
+    run = interrupted(store, small_config("rnn", text_file), 23)
+    kept = run.checkpoint_steps()
+    file = run.path / "resume" / f"{run.resume_step()}.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    train_here(run, quiet=True)
+    assert "damaged" in run.status().error["message"]
+    assert run.checkpoint_steps() == kept and file.exists()
+
+
+def test_half_a_line_left_by_a_crash_does_not_spoil_the_next(store: Store, text_file: Path) -> None:
+    run = interrupted(store, small_config("rnn", text_file), 23)
+    with (run.path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 30, "tok')
+    train_here(run, quiet=True)
+    assert losses(run) == losses(train(store, small_config("rnn", text_file)))
+
+
+def test_a_changed_setting_survives_a_crash(store: Store, text_file: Path) -> None:
+    run = store.create(small_config("rnn", text_file))
+    session = Session(run)
+    turns = session.work()
+    while not session.trainer or session.trainer.step < 10:
+        next(turns)
+    session.set("learning_rate", 1e-5)
+    turns.close()
+    again = Session(run)
+    turns = again.work()
+    while not again.trainer or again.trainer.step < 11:
+        next(turns)
+    turns.close()
+    assert again.trainer.learning_rate == 1e-5
+
+
+@pytest.mark.parametrize("steps", [-5, 2_000_000, 40, 10])
+def test_a_run_cannot_be_reopened_with_an_impossible_number_of_steps(store: Store, text_file: Path, steps: int) -> None:
+    run = train(store, small_config("rnn", text_file))
+    with pytest.raises((RunError, ConfigError)):
+        reopen(run, steps)
+    assert run.status().state == "finished" and run.config().training.steps == 40
+
+
+def test_an_unknown_signal_is_a_sentence(store: Store, text_file: Path) -> None:
+    run = store.create(small_config("rnn", text_file, recording={"signals": ["gate.forget"]}))
+    train_here(run, quiet=True)
+    assert "no signal gate.forget" in run.status().error["message"]
+
+
+def interrupted(store: Store, config: RunConfig, step: int) -> Run:
+    """A run whose process died after that many updates."""
+    run = store.create(config)
+    turns = (session := Session(run)).work()
+    while not session.trainer or session.trainer.step < step:
+        next(turns)
+    turns.close()
+    return run
 
 
 def test_settings_changed_while_running_are_kept_when_it_goes_on(store: Store, text_file: Path) -> None:

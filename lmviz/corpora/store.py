@@ -46,7 +46,7 @@ class CorpusSummary:
 
 def data_dir() -> Path:
     """The folder of added corpora: LMVIZ_DATA, or `data/` beside app.py."""
-    return Path(os.environ.get("LMVIZ_DATA") or Path(__file__).resolve().parents[2] / "data")
+    return Path(os.environ.get("LMVIZ_DATA") or Path(__file__).resolve().parents[2] / "data").resolve()
 
 
 def add_corpus(store: Path, label: str, files: Sequence[tuple[str, bytes]], encoding: str | None = None) -> str:

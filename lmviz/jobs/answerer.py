@@ -4,9 +4,9 @@ python -m lmviz.jobs.answerer SOCKET STORE
 """
 
 import contextlib
+import signal
 import sys
 import traceback
-from collections import deque
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ class Answerer:
         self.connection, self.store = connection, store
         self.answers: dict[str, Answer] = {}
         self.turns = Turns()
-        self.inbox: deque[dict[str, Any]] = deque()
 
     def loop(self) -> None:
         with contextlib.suppress(EOFError, ConnectionError):
@@ -70,6 +69,7 @@ class Answerer:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server; its end closes our connection
     connection, store = connect(int(sys.argv[1])), Store(Path(sys.argv[2]))
     warm_up()
     Answerer(connection, store).loop()

@@ -11,6 +11,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
@@ -32,6 +33,7 @@ class Process:
     def __init__(self, pool: "LocalPool", module: str, name: str) -> None:
         self.pool, self.module, self.name = pool, module, name
         self.ready = threading.Event()
+        self.early_deaths = 0
         self.connection, self.theirs = pair()
 
     def start(self) -> None:
@@ -74,8 +76,16 @@ class Process:
                 else:
                     self.pool.hear(message)
         if self.process and not self.pool.closing:
+            self.process.kill()  # it hung up, so it is of no use any more
             self.process.wait()
+            self._back_off()
             self.pool.mourn(self)
+
+    def _back_off(self) -> None:
+        """A child that cannot even start is tried again ever more slowly."""
+        self.early_deaths = 0 if self.ready.is_set() else self.early_deaths + 1
+        if self.early_deaths:
+            time.sleep(min(60, 2**self.early_deaths))
 
 
 class LocalPool(Jobs):
@@ -97,6 +107,15 @@ class LocalPool(Jobs):
             worker.start()
         threading.Thread(target=self._start_answerer, daemon=True).start()
         self.adopt()
+        threading.Thread(target=self._adopt_late, daemon=True).start()
+
+    def _adopt_late(self) -> None:
+        """Runs that an earlier server's workers are still saving are free a little later."""
+        for _ in range(12):
+            time.sleep(5)
+            if self.closing:
+                return
+            self.adopt()
 
     def _start_answerer(self) -> None:
         """After the first worker, which then has a core to itself while it starts: training comes first."""
@@ -109,7 +128,8 @@ class LocalPool(Jobs):
         """Runs that were under way when an earlier server ended go on."""
         for run in self.store.runs():
             status = run.status()
-            if not run.read_only and status.state in ("queued", "running") and not run.is_locked():
+            under_way = status.state in ("queued", "running") and run.id not in self.where
+            if under_way and not run.read_only and not run.is_locked():
                 self.start(run.id, status.owner)
 
     def start(self, run_id: str, owner: str = "") -> None:
@@ -169,7 +189,7 @@ class LocalPool(Jobs):
                 error = LmvizError(N_("The process that answers was ended in the middle of this. Please ask again."))
                 inbox.put({"id": message["id"], "error": error.to_dict()})
         for run_id in orphans:
-            with contextlib.suppress(LmvizError):
+            with contextlib.suppress(LmvizError, OSError):
                 self._resume_orphan(self.store.get(run_id))
 
     def _resume_orphan(self, run: Run) -> None:

@@ -65,13 +65,13 @@ def ask_score(store: Store, run: str, text: str, step: int | None = None) -> Ans
 def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answer:
     """One piece: how long an update of this configuration takes here, measured on random tokens.
 
-    {"parameters", "seconds_per_step", "seconds"}; the best of three updates after one to warm up.
+    {"parameters", "seconds_per_step"}; the best of three updates after one to warm up.
     """
     run_config = RunConfig.model_validate(config)
     training = run_config.training
     model = build_model(run_config.model, vocab_size, training.context_length)
     if model.learns_by == "counting":
-        yield {"parameters": None, "seconds_per_step": None, "seconds": 0.0}
+        yield {"parameters": None, "seconds_per_step": None}
         return
     tokens = torch.randint(vocab_size, (training.context_length * 20,)).numpy().astype("uint16")
     trainer = Trainer(model, training, tokens)
@@ -80,7 +80,7 @@ def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answe
         best = min(best, trainer.advance().seconds)
         if best > 0.2:
             break
-    yield {"parameters": model.parameter_count(), "seconds_per_step": best, "seconds": best * training.steps}
+    yield {"parameters": model.parameter_count(), "seconds_per_step": best}
 
 
 QUESTIONS: dict[str, Callable[..., Answer]] = {

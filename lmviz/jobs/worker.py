@@ -5,6 +5,7 @@ python -m lmviz.jobs.worker SOCKET STORE
 
 import contextlib
 import os
+import signal
 import sys
 import time
 import traceback
@@ -92,7 +93,8 @@ class Worker:
                     self.slice(run_id)
         for job in self.jobs.values():  # the server ended: leave each run where it can go on
             if not job.paused:
-                job.session.rest("running")
+                with contextlib.suppress(OSError):
+                    job.session.rest("running")
 
     def obey(self, message: dict[str, str]) -> None:
         """One wish of the pool. A run that is not here is opened from its folder."""
@@ -108,8 +110,8 @@ class Worker:
                 self.jobs[run_id].session.rest("paused")
             elif wish == "stop":
                 self.stop(run_id)
-            elif run_id in self.jobs and wish == "set":
-                self.jobs[run_id].session.set(message["name"], float(message["value"]))
+            elif wish == "set":
+                self.set(run_id, message["name"], float(message["value"]))
         except (LmvizError, OSError):
             traceback.print_exc()
             if run_id not in self.jobs:
@@ -132,7 +134,24 @@ class Worker:
             before = job.step if job.session.trainer and before < 0 else before
             self.turn(run_id)
         if run_id in self.jobs:
+            job.session.keep()
             job.session.write_status("paused")
+
+    def set(self, run_id: str, name: str, value: float) -> None:
+        """Also for a run that rests in its folder or is only being prepared: it is opened as far as that takes."""
+        if run_id not in self.jobs:
+            run = self.store.get(run_id)
+            if not run.status().active:
+                return
+            self.jobs[run_id] = Job(run, run.status().owner)
+            self.jobs[run_id].paused = True
+        job = self.jobs[run_id]
+        while run_id in self.jobs and not job.session.trainer:
+            self.turn(run_id)
+        if run_id in self.jobs:
+            job.session.set(name, value)
+            if job.paused:
+                job.session.write_status("paused")
 
     def stop(self, run_id: str) -> None:
         job = self.jobs.get(run_id)
@@ -160,12 +179,14 @@ class Worker:
         except (StopIteration, Timeout):
             self.end(run_id)
         except Exception as error:  # a defect of lmviz: keep the worker alive, tell the person, keep the trace
-            (job.session.run.path / "error.log").write_text(traceback.format_exc(), encoding="utf-8")
+            with contextlib.suppress(OSError):
+                (job.session.run.path / "error.log").write_text(traceback.format_exc(), encoding="utf-8")
             reason = f"{type(error).__name__}: {error}"
             job.session.status.error = RunError(
                 N_("lmviz has a defect here ({reason}). error.log in the run's folder has the details."), reason=reason
             ).to_dict()
-            job.session.write_status("failed")
+            with contextlib.suppress(OSError):
+                job.session.write_status("failed")
             self.end(run_id)
 
     def end(self, run_id: str) -> None:
@@ -196,10 +217,12 @@ def read_default_text() -> None:
     from lmviz.config import CorpusConfig, TokenizerConfig
     from lmviz.training.data import load_data
 
-    load_data(CorpusConfig(), TokenizerConfig())
+    with contextlib.suppress(LmvizError):
+        load_data(CorpusConfig(), TokenizerConfig())
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server; its end closes our connection
     connection, store = connect(int(sys.argv[1])), Store(Path(sys.argv[2]))
     warm_up()
     read_default_text()

@@ -2,6 +2,7 @@
 
 from lmviz.errors import N_, RunError
 from lmviz.runs import Run, write_json
+from lmviz.settings import apply_settings
 
 
 def reopen(run: Run, steps: int | None = None) -> None:
@@ -10,24 +11,23 @@ def reopen(run: Run, steps: int | None = None) -> None:
     The learning-rate schedule is that of the new number of steps from here on.
 
     Raises:
-        RunError: it is a sample, it is finished and no larger number of steps is given, or it cannot go on.
+        RunError: it is a sample, it has made that many steps already, or it cannot go on.
+        ConfigError: the number of steps is impossible.
     """
     run.forbid_read_only()
     status = run.status()
     if run.is_locked():
         raise RunError(N_("The run {run} is being trained by another process."), run=run.id)
-    target = steps or status.steps
-    if target <= status.step and status.state == "finished":
+    if (status.steps if steps is None else steps) <= status.step:
         raise RunError(
-            N_("The run {run} is finished after {step} steps. Give a larger number of steps to go on."),
+            N_("The run {run} has made {step} steps. Give a larger number of steps to go on."),
             run=run.id, step=status.step,
         )  # fmt: skip
     if status.step and run.resume_step() is None and run.config().model.kind != "ngram":
         raise RunError(N_("The run {run} keeps no state to go on from. Start a new run instead."), run=run.id)
-    if steps:
-        config = run.config()
-        training = config.training.model_copy(update={"steps": steps})
-        write_json(run.path / "config.json", config.model_copy(update={"training": training}).model_dump(mode="json"))
+    if steps is not None:
+        config = apply_settings(run.config(), [f"training.steps={steps}"])
+        write_json(run.path / "config.json", config.model_dump(mode="json"))
         status.steps = steps
     status.state, status.error, status.crashes = "queued", None, 0
     run.write_status(status)

@@ -1,7 +1,12 @@
 """Train a run in this process, as the command line does."""
 
+import contextlib
+import os
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 
 import torch
 from filelock import Timeout
@@ -18,21 +23,44 @@ def train_here(run: Run, *, quiet: bool = False) -> None:
         RunError: another process is training this run.
     """
     torch.set_num_threads(1)
-    session = Session(run)
+    session = Session(run, worker=os.getpid())
     turns = session.work()
     shown = 0.0
     try:
-        for _ in turns:
-            if not quiet and time.monotonic() - shown > 0.5:
-                shown = time.monotonic()
-                _progress(session)
+        with interruption() as interrupted:
+            for _ in turns:
+                if not quiet and time.monotonic() - shown > 0.5:
+                    shown = time.monotonic()
+                    _progress(session)
+                if interrupted.is_set():
+                    session.rest("stopped")
+                    break
+            turns.close()  # frees the lock
     except Timeout:
         raise RunError(N_("The run {run} is being trained by another process."), run=run.id) from None
-    except KeyboardInterrupt:
-        session.rest("stopped")
     if not quiet:
         _progress(session)
         sys.stderr.write("\n")
+
+
+@contextlib.contextmanager
+def interruption() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event instead of breaking an update in two; a second one ends the program."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event  # signals reach the main thread only
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _progress(session: Session) -> None:

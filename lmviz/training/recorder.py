@@ -13,6 +13,7 @@ from lmviz.config import RunConfig
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import evaluating, generate
 from lmviz.errors import LmvizError
+from lmviz.models.base import Batch
 from lmviz.models.ngram import NgramModel
 from lmviz.runs import Run, append_line, read_lines, write_json, write_lines
 from lmviz.training.data import Data, validation_batches
@@ -50,13 +51,16 @@ class Recorder:
     def log(self, trainer: Trainer, evaluated: bool) -> None:
         """One line of metrics.jsonl: means over the updates since the line before, and the validation loss if due."""
         last, count = self.interval[-1], len(self.interval)
+        val_loss = evaluate(trainer.model, self.validation) if evaluated else None
+        if val_loss is not None and not math.isfinite(val_loss):
+            raise trainer.not_finite(last.step)
         seconds = sum(s.seconds for s in self.interval)
         line: dict[str, Any] = {
             "step": last.step,
             "tokens": last.tokens,
             "seconds": round(trainer.seconds, 4),
             "train_loss": sum(s.loss for s in self.interval) / count,
-            "val_loss": evaluate(trainer.model, self.validation) if evaluated else None,
+            "val_loss": val_loss,
             "learning_rate": last.learning_rate,
             "grad_norm": sum(s.grad_norm for s in self.interval) / count,
             "grad_norm_clipped": sum(s.grad_norm_clipped for s in self.interval) / count,
@@ -129,10 +133,9 @@ class Recorder:
     def forget_after(self, step: int) -> None:
         """Drop lines and checkpoints later than `step`."""
         for name in ("metrics.jsonl", "samples.jsonl"):
-            lines = read_lines(self.run.path / name)
-            kept = [line for line in lines if line["step"] <= step]
-            if len(kept) < len(lines):
-                write_lines(self.run.path / name, kept)
+            path = self.run.path / name
+            if path.exists():  # written anew in any case: a crash may have left half a line at its end
+                write_lines(path, [line for line in read_lines(path) if line["step"] <= step])
         for later in self.run.checkpoint_steps():
             if later > step:
                 checkpoint_path(self.run, later).unlink()
@@ -147,8 +150,8 @@ class Recorder:
             shutil.rmtree(self.run.path / "resume")
 
 
-def write_baselines(run: Run, data: Data) -> None:
-    """Losses of models that need no training, on the whole validation text: uniform, and n-grams by order.
+def write_baselines(run: Run, data: Data, validation: list[Batch]) -> None:
+    """Losses of models that need no training, on the windows of every other loss: uniform, and n-grams by order.
 
     A large text is counted up to order 3 only: five orders of ten million tokens take seconds and 1.5 GB.
     """
@@ -156,7 +159,12 @@ def write_baselines(run: Run, data: Data) -> None:
     uniform = math.log(data.tokenizer.vocab_size)
     model = NgramModel(vocab_size=data.tokenizer.vocab_size, order=max_order)
     model.fit(torch.from_numpy(data.train.astype("int64")))
-    losses = model.losses_by_order(torch.from_numpy(data.validation.astype("int64")))
+    windows = [
+        torch.cat([inputs[:1], targets])
+        for batch in validation
+        for inputs, targets in zip(batch.inputs, batch.targets, strict=True)
+    ]
+    losses = torch.tensor([model.losses_by_order(window) for window in windows]).mean(0).tolist()
     write_json(
         run.path / "baselines.json",
         {"uniform": uniform, "ngram": {str(order): loss for order, loss in enumerate(losses, start=1)}},

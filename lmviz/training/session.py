@@ -2,16 +2,17 @@
 
 session = Session(run)
 for _ in session.work():     # preparation and every update are one turn each
-    ...                      # time for other runs, for commands: session.set, session.pause, session.stop
+    ...                      # time for other runs, for wishes: session.set, session.rest
 """
 
+import contextlib
 import errno
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import torch
 
-from lmviz.errors import N_, LmvizError, TrainingError
+from lmviz.errors import N_, ConfigError, DivergenceError, LmvizError, TrainingError
 from lmviz.models import build_model
 from lmviz.models.ngram import NgramModel
 from lmviz.runs import Run, State, append_line
@@ -43,8 +44,8 @@ class Session:
         self._written = self._saved = time.monotonic()
         self._pace = Pace()
 
-    def work(self) -> Iterator[None]:
-        """All of the run, a turn at a time. It ends with the state finished or failed, or when `end` was called.
+    def work(self) -> Generator[None, None, None]:
+        """All of the run, a turn at a time. It ends with the state finished or failed, or when it is closed.
 
         Raises:
             filelock.Timeout: somebody else is training this run.
@@ -70,9 +71,15 @@ class Session:
         Raises:
             ConfigError: unknown setting or impossible value.
         """
-        if self.trainer:
+        if self.trainer and self.recorder:
             self.trainer.set(name, value)
             append_line(self.run.path / "events.jsonl", {"step": self.trainer.step, "name": name, "value": value})
+            self.keep()  # a crash must not bring the old value back
+
+    def keep(self) -> None:
+        """Save the state to go on from."""
+        if self.recorder and self.trainer:
+            self.recorder.save_resume(self.trainer)
 
     def rest(self, state: State) -> None:
         """Pause or stop: keep everything as it is now."""
@@ -105,6 +112,7 @@ class Session:
         with randomness(generator):
             model = build_model(self.config.model, data.tokenizer.vocab_size, self.config.training.context_length)
         self.status.stage = ""
+        self._check_signals(list(model.signals))
         self.trainer = Trainer(model, self.config.training, data.train)
         self.recorder = Recorder(self.run, self.config, data, self.status.steps)
         if isinstance(model, NgramModel):
@@ -112,6 +120,13 @@ class Session:
         else:
             yield from self._update(data)
         self.write_status("finished")
+
+    def _check_signals(self, known: list[str]) -> None:
+        for name in self.config.recording.signals:
+            if name not in known:
+                raise ConfigError(
+                    N_("The model has no signal {name}. It has {known}."), name=name, known=", ".join(known)
+                )
 
     def _update(self, data: Data) -> Iterator[None]:
         trainer, recorder = self.trainer, self.recorder
@@ -126,9 +141,9 @@ class Session:
             self._keep_up(trainer, recorder, step)
             yield
             if trainer.seconds > BASELINES_AFTER and not self.run.baselines():
-                write_baselines(self.run, data)
+                write_baselines(self.run, data, recorder.validation)
         if not self.run.baselines():
-            write_baselines(self.run, data)
+            write_baselines(self.run, data, recorder.validation)
 
     def _count(self, model: NgramModel, data: Data) -> Iterator[None]:
         """An n-gram model learns in one go; it is a run of one step."""
@@ -142,7 +157,7 @@ class Session:
         self.status.parameters = model.parameter_count()
         train_loss = model.losses_by_order(torch.from_numpy(data.train[:100_000].astype("int64")))[-1]
         recorder.record(trainer, Step(1, trainer.tokens, train_loss, 0.0, 0.0, 0.0, trainer.seconds))
-        write_baselines(self.run, data)
+        write_baselines(self.run, data, recorder.validation)
         yield
 
     def _keep_up(self, trainer: Trainer, recorder: Recorder, step: Step) -> None:
@@ -151,6 +166,7 @@ class Session:
         self._pace.tick(now, step.seconds)
         if step.step in recorder.checkpoint_steps:
             self._saved = now
+            self.status.crashes = 0  # it got on, so it is not this run that ends its worker
         elif now - self._saved > SAVE_AFTER:
             recorder.save_resume(trainer)
             self._saved = now
@@ -158,10 +174,11 @@ class Session:
             self.write_status("paused" if self.by_hand else "running")
 
     def _fail(self, error: LmvizError) -> None:
-        if self.recorder and self.trainer:
+        if isinstance(error, DivergenceError) and self.recorder and self.trainer:
             self.recorder.forget_bad(self.trainer.last_good_step)
         self.status.error = error.to_dict()
-        self.write_status("failed")
+        with contextlib.suppress(OSError):  # a full disk may refuse even this
+            self.write_status("failed")
 
 
 class Pace:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lmviz.config import TrainingConfig
-from lmviz.errors import N_, ConfigError, TrainingError
+from lmviz.errors import N_, ConfigError, DivergenceError
 from lmviz.models.base import Batch, LanguageModel
 from lmviz.training.data import Tokens, Windows
 from lmviz.training.optimizer import AdamW
@@ -74,7 +74,7 @@ class Trainer:
         """One update of the weights.
 
         Raises:
-            TrainingError: the loss or its gradient is no longer a finite number, or stays far above chance; no update
+            DivergenceError: the loss or its gradient is no longer a finite number, or stays far above chance; no update
                 is made.
         """
         start = time.perf_counter()
@@ -154,25 +154,30 @@ class Trainer:
         return norm, norm
 
     def _check(self, loss: float, norm: float) -> None:
-        rate, chance = self.learning_rate, math.log(self.model.vocab_size)
+        chance = math.log(self.model.vocab_size)
         finite = math.isfinite(loss) and math.isfinite(norm)
         self._above_chance = 0 if finite and loss < 3 * chance + 5 else self._above_chance + 1
         if not finite:
-            raise TrainingError(
-                N_(
-                    "At step {step} the loss or its gradient was no longer a finite number. Lower the learning rate"
-                    " (now {rate:g}) or clip the gradient. The last good checkpoint is kept."
-                ),
-                step=self.step + 1, rate=rate,
-            )  # fmt: skip
+            raise self.not_finite(self.step + 1)
         if self._above_chance >= PATIENCE:
-            raise TrainingError(
+            raise DivergenceError(
                 N_(
                     "The run diverged: at step {step} the loss is {loss:.3g}, far above the {chance:.2f} of guessing."
                     " Lower the learning rate (now {rate:g}). The last good checkpoint is kept."
                 ),
-                step=self.step + 1, loss=loss, chance=chance, rate=rate,
+                step=self.step + 1, loss=loss, chance=chance, rate=self.learning_rate,
             )  # fmt: skip
+
+    def not_finite(self, step: int) -> DivergenceError:
+        """The error for a loss or gradient that is infinite or not a number."""
+        self._above_chance = max(1, self._above_chance)
+        return DivergenceError(
+            N_(
+                "At step {step} the loss or its gradient was no longer a finite number. Lower the learning rate"
+                " (now {rate:g}) or clip the gradient. The last good checkpoint is kept."
+            ),
+            step=step, rate=self.learning_rate,
+        )  # fmt: skip
 
 
 def _section(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

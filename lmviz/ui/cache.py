@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -16,8 +15,6 @@ from lmviz.jobs.inline import InlineJobs
 from lmviz.jobs.pool import LocalPool
 from lmviz.runs import Store
 
-_starting = threading.Lock()
-
 
 def store() -> Store:
     """The runs that this server shows."""
@@ -27,8 +24,7 @@ def store() -> Store:
 @st.cache_resource(show_spinner=False)
 def jobs() -> Jobs:
     """Who trains and answers, one for the whole server. LMVIZ_JOBS=inline trains in the script itself (tests)."""
-    with _starting:
-        return InlineJobs(store()) if os.environ.get("LMVIZ_JOBS") == "inline" else LocalPool(store())
+    return InlineJobs(store()) if os.environ.get("LMVIZ_JOBS") == "inline" else LocalPool(store())
 
 
 def owner() -> str:

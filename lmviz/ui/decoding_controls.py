@@ -13,8 +13,8 @@ def decoding_controls(run: Run) -> dict[str, Any]:
     """Settings for `lmviz.decoding`, as plain values."""
     samples = run.samples()
     prompt = st.text_area(
-        _("Prompt"), samples[-1]["prompt"] if samples else "", height=80, key=f"prompt_{run.id}",
-        persist_state="session", help=field_help(DecodingConfig, "prompt"), max_chars=2000,
+        _("Prompt"), samples[-1]["prompt"] if samples else "", height=80, key="prompt",
+        bind="query-params", help=field_help(DecodingConfig, "prompt"), max_chars=2000,
     )  # fmt: skip
     names = {"sample": _("Draw by chance"), "greedy": _("Always the likeliest")}
     strategy = st.segmented_control(

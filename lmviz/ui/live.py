@@ -10,9 +10,18 @@ from lmviz.errors import LmvizError
 from lmviz.runs import Run
 from lmviz.ui import cache
 from lmviz.ui.chart import chart
-from lmviz.ui.comparison import alt_text, axis_names, caption, comparison_figure, run_styles, verdict
+from lmviz.ui.comparison import (
+    alt_text,
+    axis_names,
+    caption,
+    comparison_figure,
+    markdown_safe,
+    run_styles,
+    verdict,
+)
 from lmviz.ui.i18n import _
 from lmviz.ui.run_card import run_card
+from lmviz.ui.shell import forget
 
 REFRESH = 0.5
 """Seconds between two looks at the run folders."""
@@ -23,7 +32,8 @@ PATIENCE = 0.6
 def live_panel(run_ids: Sequence[str]) -> None:
     """Chart, verdict and cards of these runs, live while one of them is active."""
     runs = find(run_ids)
-    if not runs:
+    if not runs:  # all deleted
+        forget("runs")
         return
     pace = refresh_every(runs)
     st.fragment(_panel, run_every=pace)([run.id for run in runs], pace)
@@ -31,7 +41,9 @@ def live_panel(run_ids: Sequence[str]) -> None:
 
 def refresh_every(runs: Sequence[Run]) -> float | None:
     """Seconds until the next look; None when nothing moves any more."""
-    return REFRESH if any(run.status().state in ("queued", "running") for run in runs) else None
+    moving = any(run.status().state in ("queued", "running") for run in runs)
+    awaited = time.monotonic() < st.session_state.get("watch_until", 0)  # a wish takes a moment to show
+    return REFRESH if moving or awaited else None
 
 
 def wait_for_points(run_ids: Sequence[str]) -> None:
@@ -47,9 +59,11 @@ def find(run_ids: Sequence[str]) -> list[Run]:
     runs = []
     for run_id in dict.fromkeys(run_ids):
         try:
-            runs.append(cache.store().get(run_id))
+            run = cache.store().get(run_id, allow_paths=False)
+            run.config()
+            runs.append(run)
         except LmvizError:
-            st.warning(_("The run {run} is no longer there.").format(run=f"`{run_id[:60]}`"))
+            st.warning(_("The run {run} is no longer there.").format(run=markdown_safe(run_id[:60])))
     return runs
 
 

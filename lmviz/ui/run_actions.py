@@ -6,6 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from lmviz.compare import differences, labels, read_view
+from lmviz.config import RunConfig
+from lmviz.corpora import load_corpus
+from lmviz.costs import check_costs
 from lmviz.errors import LmvizError
 from lmviz.runs import Run
 from lmviz.settings import apply_settings
@@ -14,6 +17,7 @@ from lmviz.ui import cache
 from lmviz.ui.chart import chart
 from lmviz.ui.comparison import alt_text, caption, comparison_figure, run_styles, verdict
 from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.start import start_runs
 
 
 def run_actions(runs: Sequence[Run]) -> None:
@@ -53,13 +57,25 @@ def _duplicate(run: Run) -> None:
             st.code("\n".join(f"{key}={value}" for key, value in run.config().flat().items()), language=None)
         if st.button(_("Train it"), key=f"duplicate_{run.id}", type="primary"):
             try:
-                config = apply_settings(run.config(), [line for line in text.splitlines() if line.strip()])
+                (new,) = start_runs([changed_config(run, text)])
             except LmvizError as error:
                 st.error(translate_error(error))
                 return
-            new = cache.store().create(config, cache.owner())
-            cache.jobs().start(new.id, cache.owner())
             st.switch_page("pages/train.py", query_params={"runs": f"{run.id},{new.id}"})
+
+
+def changed_config(run: Run, text: str) -> RunConfig:
+    """The settings of a run with a person's changes, one a line.
+
+    Raises:
+        ConfigError: a change that cannot be.
+        CorpusError: the changes name a text that is no corpus; the server's files are not a visitor's to read.
+    """
+    config = apply_settings(run.config(), [line for line in text.splitlines() if line.strip()])
+    if config.corpus != run.config().corpus:
+        load_corpus(config.corpus.name, allow_paths=False)
+    check_costs(config, run.data().get("vocab_size", 0))
+    return config
 
 
 def _resume(run: Run) -> None:
@@ -69,7 +85,8 @@ def _resume(run: Run) -> None:
         return
     if st.button(_("Resume"), icon=":material/play_arrow:", key=f"resume_{run.id}"):
         try:
-            reopen(run)
+            if status.state != "paused":  # a paused run is still in its worker's hands
+                reopen(run)
         except LmvizError as error:
             st.error(translate_error(error))
             return
@@ -83,14 +100,19 @@ def _delete(runs: Sequence[Run]) -> None:
         return
     with st.popover(_("Delete"), icon=":material/delete:"):
         st.text(_("Delete for good:") + "\n" + "\n".join(labels(own)))
-        if st.button(_("Delete"), key="delete_for_good", type="primary"):
-            for run in own:
-                try:
-                    cache.store().delete(run)
-                except LmvizError as error:
-                    st.error(translate_error(error))
-                    return
-            st.rerun()
+        st.button(_("Delete"), key="delete_for_good", type="primary", on_click=_delete_these, args=[own])
+    if error := st.session_state.pop("delete_error", None):
+        st.error(error)
+
+
+def _delete_these(runs: Sequence[Run]) -> None:
+    """Exactly the runs that were shown beside the button, whatever the table says by now."""
+    for run in runs:
+        try:
+            cache.store().delete(run)
+        except LmvizError as error:
+            st.session_state["delete_error"] = translate_error(error)
+            return
 
 
 def _compare(runs: Sequence[Run]) -> None:

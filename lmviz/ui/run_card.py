@@ -1,6 +1,7 @@
 """One run on a card: state, progress, figures, what can be done with it, and what it writes."""
 
 import html
+import time
 from collections.abc import Callable
 
 import streamlit as st
@@ -18,6 +19,10 @@ def state_names() -> dict[str, str]:
         "queued": _("waiting"), "running": _("learning"), "paused": _("paused"), "finished": _("finished"),
         "stopped": _("stopped"), "failed": _("failed"),
     }  # fmt: skip
+
+
+PATIENCE = 8.0
+"""Seconds for which the page keeps looking after a wish: a busy worker answers after its slice."""
 
 
 def run_card(view: RunView, style: RunStyle) -> None:
@@ -73,7 +78,7 @@ def _controls(view: RunView) -> None:
         if state in ("queued", "running"):
             _button(_("Pause"), "pause", run_id, lambda: jobs.pause(run_id))
         if state == "paused":
-            _button(_("Resume"), "play_arrow", run_id, lambda: _resume(run_id))
+            _button(_("Resume"), "play_arrow", run_id, lambda: jobs.start(run_id, cache.owner()))
             _button(_("One step"), "skip_next", run_id, lambda: jobs.step(run_id, cache.owner()))
         if state in ("queued", "running", "paused"):
             _button(_("Stop"), "stop", run_id, lambda: jobs.stop(run_id))
@@ -86,12 +91,11 @@ def _controls(view: RunView) -> None:
 
 
 def _button(words: str, icon: str, run_id: str, act: Callable[[], None]) -> None:
-    st.button(words, icon=f":material/{icon}:", key=f"{icon}_{run_id}", on_click=act, type="secondary")
+    def wish() -> None:
+        st.session_state["watch_until"] = time.monotonic() + PATIENCE
+        act()
 
-
-def _resume(run_id: str) -> None:
-    cache.jobs().start(run_id, cache.owner())
-    st.session_state["just_started"] = True
+    st.button(words, icon=f":material/{icon}:", key=f"{icon}_{run_id}", on_click=wish)
 
 
 def _tuning(view: RunView) -> None:
@@ -107,12 +111,11 @@ def _tuning(view: RunView) -> None:
     with st.popover(_("Change"), icon=":material/tune:", key=f"tune_{run_id}"):
         for name, value in now.items():
             high = 0.99 if name == "dropout" else None
-            chosen = st.number_input(
-                name, 0.0, high, float(value), step=max(float(value) / 5, 1e-4), format="%g", key=f"{name}_{run_id}"
-            )
-            if abs(chosen - value) > 1e-12 and st.session_state.get(f"sent_{name}_{run_id}") != chosen:
-                st.session_state[f"sent_{name}_{run_id}"] = chosen
-                cache.jobs().set(run_id, name, chosen)
+            key = f"{name}_{run_id}"
+            st.number_input(
+                name, 0.0, high, float(value), step=max(float(value) / 5, 1e-4), format="%g", key=key,
+                on_change=lambda name=name, key=key: cache.jobs().set(run_id, name, st.session_state[key]),
+            )  # fmt: skip
         st.caption(_("Takes effect at the next update. The learning rate is the schedule's highest."))
 
 

@@ -21,6 +21,9 @@ def run_picker() -> Run | None:
     if st.session_state.get("run_choice") not in runs:
         st.session_state["run_choice"] = next(iter(runs))
     chosen = st.selectbox(_("Model"), list(runs), format_func=lambda run_id: run_title(runs[run_id]), key="run_choice")
+    if st.session_state.get("run_seen") not in (None, chosen):  # another model: its own moments, its own prompt
+        st.session_state.pop("step", None)
+        st.session_state.pop("prompt", None)
     st.query_params["run"] = st.session_state["run_seen"] = chosen
     return runs[chosen]
 
@@ -45,5 +48,5 @@ def checkpoint_slider(run: Run) -> int:
         return steps[0]
     return st.select_slider(
         _("Moment of its training (steps)"), steps, steps[-1], format_func=lambda step: f"{step:,}",
-        key=f"step_{run.id}_{steps[-1]}", persist_state="session",
+        key="step", bind="query-params",
     )  # fmt: skip

@@ -19,8 +19,10 @@ BRIEF = ["name", "kind", "corpus", "state", "progress", "curve", "loss", "bits"]
 
 def runs_table(runs: Sequence[Run], key: str, *, select: bool = False, brief: bool = False) -> list[Run]:
     """Show runs, `brief` without the last columns; returns those that are ticked."""
-    shown = [run for run in runs if _row(run)]
-    rows = pd.DataFrame([_row(run) for run in shown])
+    read = [(run, row) for run in runs if (row := _row(run))]
+    shown = [run for run, _row_of_it in read]
+    rows = pd.DataFrame([row for _run, row in read])
+    key = f"{key}_{abs(hash(tuple(run.id for run in shown)))}"  # ticks are positions: other runs, other table
     names = {
         "name": _("Name"), "kind": _("Architecture"), "corpus": _("Text"), "state": _("State"), "progress": _("Done"),
         "curve": _("Learning curve"), "loss": _("Validation loss"), "bits": _("Bits a character"),

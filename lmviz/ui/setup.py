@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig, TrainingConfig
+from lmviz.costs import check_costs
 from lmviz.errors import ConfigError, LmvizError
 from lmviz.limits import MAX_CARDS
 from lmviz.presets import MODEL_PRESETS, SIZES, preset
@@ -31,15 +32,21 @@ def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Calla
     columns = st.columns(MAX_CARDS)
     steps_place, seed_place, button_place = st.columns([4, 2, 2], vertical_alignment="bottom", gap="large")
     steps, seed = _shared(steps_place, seed_place)
-    configs = []
+    configs, broken = [], False
     for index, column in enumerate(columns):
         with column, st.container(border=True, key=f"card_{index}"):
-            config = _card(index, corpus, tokenizer, steps, seed)
-            if config:
-                _cost(config, vocab_size)
-                configs.append(config)
+            try:
+                config = _card(index, corpus, tokenizer, steps, seed)
+                if config:
+                    check_costs(config, vocab_size)
+                    _cost(config, vocab_size)
+                    configs.append(config)
+            except ConfigError as error:
+                broken = True
+                st.error(translate_error(error))
     button_place.button(
-        _("Train"), type="primary", icon=":material/play_arrow:", key="train", disabled=not configs, width="stretch",
+        _("Train"), type="primary", icon=":material/play_arrow:", key="train", width="stretch",
+        disabled=broken or not configs,
         on_click=on_train, args=[_named(configs)],
     )  # fmt: skip
 
@@ -82,11 +89,7 @@ def _card(index: int, corpus: CorpusConfig, tokenizer: TokenizerConfig, steps: i
     config = preset(kind, size, corpus=corpus.model_dump(), tokenizer=tokenizer.model_dump(), training=shared)
     with st.popover(_("Settings"), icon=":material/tune:", width="stretch", key=f"settings_{index}_{kind}_{size}"):
         values = _settings(config, f"{index}_{kind}_{size}")
-    try:
-        return validated(values)
-    except ConfigError as error:
-        st.error(translate_error(error))
-        return None
+    return validated(values)
 
 
 def _settings(config: RunConfig, key: str) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""What a configuration costs before anything is built, and the limits on it. No torch."""
+
+from lmviz.config import GPTConfig, NgramConfig, RecurrentConfig, RunConfig
+from lmviz.errors import N_, ConfigError
+from lmviz.limits import MAX_ACTIVATIONS, MAX_PARAMETERS, MAX_STEP_OPERATIONS
+
+
+def check_costs(config: RunConfig, vocab_size: int) -> None:
+    """Raises ConfigError, naming the limit, for a model or a batch that this server does not train."""
+    model, training = config.model, config.training
+    if isinstance(model, NgramConfig):
+        return
+    parameters = model.parameter_count(vocab_size, training.context_length) or 0
+    if parameters > MAX_PARAMETERS:
+        raise ConfigError(
+            N_("The model has {count:,} parameters; {limit:,} are allowed. Make it narrower or give it fewer layers."),
+            count=parameters, limit=MAX_PARAMETERS,
+        )  # fmt: skip
+    tokens = training.batch_size * training.context_length
+    if 6 * parameters * tokens > MAX_STEP_OPERATIONS or tokens * _kept(config, vocab_size) > MAX_ACTIVATIONS:
+        raise ConfigError(
+            N_(
+                "One update of this model on {tokens:,} tokens is too large. Take a smaller batch_size or"
+                " context_length, or a smaller model."
+            ),
+            tokens=tokens,
+        )
+
+
+def _kept(config: RunConfig, vocab_size: int) -> int:
+    """Numbers kept a token: what every layer remembers for its backward pass, and the logits twice."""
+    model, head = config.model, 2 * vocab_size
+    if isinstance(model, GPTConfig):
+        return head + model.num_layers * (16 * model.d_model + model.num_heads * config.training.context_length)
+    assert isinstance(model, RecurrentConfig)
+    return head + model.embedding_dim + model.num_layers * model.hidden_size * (model.gates + 3)
