@@ -55,6 +55,10 @@ def test_the_main_job(
     expect(tab.page.get_by_test_id("stSidebarNavLink")).to_have_count(4)
     expect(tab.page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     tab.page.get_by_text("parameters").first.wait_for()
+    steps = tab.page.get_by_role("slider").first
+    steps.press("ArrowRight")
+    steps.press("ArrowRight")
+    tab.expect_text("5,000")  # long enough not to end before the test does
 
     button(tab, "Train").click()
     wait_points(tab, 1)
