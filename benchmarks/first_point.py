@@ -3,7 +3,8 @@
     python benchmarks/first_point.py [--rounds 3]
 
 Each round starts a fresh server, opens the page, presses as soon as the button is there (cold), stops both runs, opens
-the page again, lets it come to rest as a person who looks at it would, and presses again (warm). Prints seconds, medians last.
+the page again, lets it come to rest as a person who looks at it would, and presses again (warm). Prints seconds,
+medians last.
 """
 
 import argparse
@@ -19,7 +20,6 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 from browser import FLAGS, Server, Tab, chromium  # noqa: E402
 from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 from test_main_job_browser import button, wait_points  # noqa: E402
-
 
 SETTLE_MS = 3000
 

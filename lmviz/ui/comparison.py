@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from lmviz.compare import Axis, Lead, RunView, leads, same_tokens
+from lmviz.compare import Axis, Lead, RunView, leads, same_text, same_tokens
 from lmviz.ui.figures.loss import Curve, Words, loss_figure
 from lmviz.ui.i18n import _
-from lmviz.ui.theme import RunStyle, run_style
+from lmviz.ui.theme import RunStyle, plain, run_style
 
 
 def run_styles(views: Sequence[RunView]) -> list[RunStyle]:
@@ -73,7 +73,10 @@ def _floors(views: Sequence[RunView]) -> dict[str, float]:
         floors[_("best n-gram ({order}-gram)").format(order=order)] = loss
     for view in views:
         if view.kind == "ngram" and view.metrics:
-            floors[view.label] = view.metrics[-1]["val_loss"]
+            loss = view.metrics[-1]["val_loss"]
+            same = next((name for name, value in floors.items() if abs(value - loss) < 5e-3), None)
+            floors.pop(same or "", None)  # one line, one label
+            floors[view.label] = loss
     return floors
 
 
@@ -82,7 +85,7 @@ def _title(views: Sequence[RunView]) -> str:
     if not found:
         return _("How fast does it learn?") if len(views) == 1 else _("Who learns fastest?")
     lead = found[0]
-    return _("{name} is ahead after {steps} steps").format(name=lead.best.label, steps=f"{lead.at:,.0f}")
+    return _("{name} is ahead after {steps} steps").format(name=plain(lead.best.label), steps=f"{lead.at:,.0f}")
 
 
 def alt_text(views: Sequence[RunView]) -> str:
@@ -92,6 +95,8 @@ def alt_text(views: Sequence[RunView]) -> str:
 
 def caption(views: Sequence[RunView]) -> str:
     """What is measured and over what."""
+    if not same_text(views):
+        return _("These runs learned different texts, so their losses cannot be compared with each other.")
     counts = {validation_tokens(view) for view in views if view.data}
     return _(
         "Bold: validation loss, always on the same {tokens} tokens, spread over the end of the text that is kept for"
@@ -112,7 +117,14 @@ def verdict(views: Sequence[RunView]) -> str:
     if not found or any(view.status.active for view in views):
         return ""
     unit = _("nats a token") if same_tokens(views) else _("bits a character")
-    return " ".join(_sentence(lead, unit) for lead in found)
+    sentences = [_sentence(lead, unit) for lead in found]
+    if len({view.config.training.batch_size * view.config.training.context_length for view in views}) > 1:
+        sentences.append(_("The models read different amounts of text at each step."))
+    changed = [view.label for view in views if view.run.events()]
+    if changed:
+        names = ", ".join(markdown_safe(name) for name in changed)
+        sentences.append(_("Settings of {names} were changed on the way.").format(names=names))
+    return " ".join(sentences)
 
 
 def _sentence(lead: Lead, unit: str) -> str:

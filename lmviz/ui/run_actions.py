@@ -75,6 +75,9 @@ def changed_config(run: Run, text: str) -> RunConfig:
     if config.corpus != run.config().corpus:
         load_corpus(config.corpus.name, allow_paths=False)
     check_costs(config, run.data().get("vocab_size", 0))
+    if config.name == run.config().name:  # by its changes the copy can be told from the original
+        what = ", ".join(line.strip() for line in text.splitlines() if line.strip()) or _("copy")
+        config = config.model_copy(update={"name": f"{config.name} {what}"[:120]})
     return config
 
 
@@ -99,7 +102,7 @@ def _delete(runs: Sequence[Run]) -> None:
     if not own:
         return
     with st.popover(_("Delete"), icon=":material/delete:"):
-        st.text(_("Delete for good:") + "\n" + "\n".join(labels(own)))
+        st.text(_("Delete for good:") + "\n" + "\n".join(f"{run.config().name} ({run.id})" for run in own))
         st.button(_("Delete"), key="delete_for_good", type="primary", on_click=_delete_these, args=[own])
     if error := st.session_state.pop("delete_error", None):
         st.error(error)

@@ -33,6 +33,7 @@ def run_title(run: Run) -> str:
     config, status = run.config(), run.status()
     name = config.name if config.name and config.name != label(config.model.kind) else run.id
     steps = _("{steps} steps").format(steps=f"{status.step:,}")
+    name = f"{name} ({run.id})" if name != run.id else name
     return f"{label(config.model.kind)} · {corpus_title(config.corpus.name)} · {steps} · {name}"
 
 

@@ -26,8 +26,6 @@ OWN_TRAINING = (
 
 def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Callable[[list[RunConfig]], None]) -> None:
     """The cards, the shared settings and the button; `on_train` gets one configuration a card, in order."""
-    if not cache.is_warm():
-        st.fragment(_wait_for_warmth, run_every=0.5)()
     vocab_size = cache.vocabulary_size(corpus.name, tokenizer)
     columns = st.columns(MAX_CARDS)
     steps_place, seed_place, button_place = st.columns([4, 2, 2], vertical_alignment="bottom", gap="large")
@@ -49,6 +47,8 @@ def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Calla
         disabled=broken or not configs,
         on_click=on_train, args=[_named(configs)],
     )  # fmt: skip
+    if not cache.is_warm():
+        st.fragment(_wait_for_warmth, run_every=0.5)()
 
 
 def _wait_for_warmth() -> None:
