@@ -1,7 +1,7 @@
 """AdamW (Loshchilov and Hutter 2019): torch's own fused kernel, called as a function.
 
 Not `torch.optim.AdamW`: constructing any torch.optim.Optimizer imports torch's compiler, which costs a worker as much
-time and memory as torch itself. Equal to it bit for bit; a test compares them.
+time and memory as torch itself. A test compares the two.
 """
 
 from dataclasses import dataclass, field
