@@ -2,12 +2,14 @@
 
 A `RunConfig` says everything that is needed to build the model again and to train it to the same losses. It goes
 through JSON unchanged. Every field says its meaning and unit in the line below it; pages and the command line show
-those lines.
+those lines. Two settings at odds raise a ConfigError, which pydantic hands through.
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lmviz.errors import N_, ConfigError
 
 
 class Settings(BaseModel):
@@ -18,16 +20,20 @@ class Settings(BaseModel):
 
 class CorpusConfig(Settings):
     name: str = "python-reference"
-    """Name of a corpus, or path of a text file."""
+    """Name of a corpus, or path of a text file, a table, a folder or a zip of texts."""
+    column: str | None = None
+    """Column of a table (.csv, .tsv, .jsonl) that holds the text; none: `text`, or the one with the most letters."""
+    encoding: str | None = None
+    """Encoding of a file given by its path, such as gbk; none: found by itself."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the characters, at the end of the text, that is kept for validation."""
 
 
 class TokenizerConfig(Settings):
-    kind: Literal["char", "bpe"] = "char"
-    """char: every character is a token; bpe: byte-level byte-pair encoding (Sennrich et al. 2016)."""
+    kind: Literal["char", "word", "bpe"] = "char"
+    """char: every character; word: words and marks, Chinese cut by jieba; bpe: byte pairs (Sennrich et al. 2016)."""
     vocab_size: int = Field(default=1000, ge=260, le=50_000)
-    """Number of tokens that byte-pair encoding aims at; a char tokenizer takes what the text has."""
+    """Tokens that bpe aims at, and the most that word keeps; a char tokenizer takes what the text has."""
 
 
 class NgramConfig(Settings):
@@ -134,9 +140,11 @@ class GPTConfig(Settings):
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "GPTConfig":
         if self.d_model % self.num_heads:
-            raise ValueError(f"num_heads ({self.num_heads}) must divide d_model ({self.d_model})")
+            raise ConfigError(
+                N_("num_heads ({heads}) must divide d_model ({width})."), heads=self.num_heads, width=self.d_model
+            )
         if self.position == "sinusoidal" and self.d_model % 2:
-            raise ValueError(f"sinusoidal positions need an even d_model, not {self.d_model}")
+            raise ConfigError(N_("Sinusoidal positions need an even d_model, not {width}."), width=self.d_model)
         return self
 
     def parameter_count(self, vocab_size: int, context_length: int) -> int | None:
@@ -169,12 +177,30 @@ class TrainingConfig(Settings):
     """Learning rate of the last update, as a share of the highest."""
     weight_decay: float = Field(default=0.0, ge=0, le=10)
     """AdamW's decay of the weight matrices (Loshchilov and Hutter 2019); biases and norms do not decay."""
+    l1: float = Field(default=0.0, ge=0, le=1)
+    """Adds this times the sum of the weight matrices' absolute values to the loss (L1, sparse weights)."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """adamw (Loshchilov and Hutter 2019), or sgd with momentum, which wants a learning rate 10 to 100 times higher."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """SGD's memory of the gradient; not used by adamw."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """AdamW's memory of the gradient."""
     beta2: float = Field(default=0.99, ge=0, lt=1)
     """AdamW's memory of the squared gradient."""
     clip_norm: float = Field(default=1.0, ge=0)
     """Gradients with a larger norm are scaled down to this norm; 0 switches clipping off."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target spread evenly over all tokens (Szegedy et al. 2016). Logged losses stay without it."""
+    batches: Literal["windows", "streams"] = "windows"
+    """windows: random places, empty state; streams: reads on, state carried (truncated BPTT; recurrent models)."""
+    scheduled_sampling: float = Field(default=0.0, ge=0, le=1)
+    """Highest probability of reading an own guess instead of the text (Bengio et al. 2015; recurrent models)."""
+    sampling_schedule: Literal["constant", "linear", "sigmoid"] = "linear"
+    """How that probability rises from zero over the run; constant: it is there from the start."""
+    early_stopping: int | None = Field(default=None, ge=1)
+    """Validations in a row without a better loss after which training ends; none: it goes to the last update."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16: products of 8-bit mantissas, faster on processors made for it, with other losses (gpt and lstm)."""
     seed: int = Field(default=1, ge=0, lt=2**31)
     """Decides the initial weights, the order of the data and dropout."""
 
@@ -188,6 +214,10 @@ class RecordingConfig(Settings):
     """Validation tokens measured each time, the same ones, spread evenly over the validation text."""
     checkpoints: int = Field(default=24, ge=2, le=200)
     """Weights kept over the run, dense early and sparse late."""
+    keep_best: bool = False
+    """Keep the weights of the lowest validation loss as well; early stopping does so by itself."""
+    forkable: bool = True
+    """Keep the optimizer's state with every checkpoint, to fork the run there exactly; four times the disk space."""
     sample_prompt: str | None = None
     """What each sample begins with; none: the first words of the validation text."""
     sample_tokens: int = Field(default=120, ge=0, le=1000)
@@ -196,6 +226,15 @@ class RecordingConfig(Settings):
     """Number format of the kept weights; float16 halves the size. A run always goes on from float32."""
     signals: tuple[str, ...] = ()
     """Signals kept at every checkpoint on the first validation window, such as gate.forget."""
+
+
+class ForkConfig(Settings):
+    """Where a run branched off from another."""
+
+    run: str
+    """Id of the run it came from."""
+    step: int = Field(ge=0)
+    """Updates that it shares with that run."""
 
 
 class RunConfig(Settings):
@@ -209,6 +248,19 @@ class RunConfig(Settings):
     model: ModelConfig = LSTMConfig()
     training: TrainingConfig = TrainingConfig()
     recording: RecordingConfig = RecordingConfig()
+    fork: ForkConfig | None = None
+
+    @model_validator(mode="after")
+    def _training_fits_model(self) -> "RunConfig":
+        kind, training = self.model.kind, self.training
+        recurrent = isinstance(self.model, RecurrentConfig)
+        if training.batches == "streams" and not recurrent:
+            raise ConfigError(N_("batches=streams carries a state, and {kind} has none. Take windows."), kind=kind)
+        if training.scheduled_sampling and not recurrent:
+            raise ConfigError(N_("scheduled_sampling works with recurrent models, not with {kind}."), kind=kind)
+        if training.precision == "bfloat16" and kind not in ("gpt", "lstm"):
+            raise ConfigError(N_("precision=bfloat16 works with gpt and lstm, not with {kind}."), kind=kind)
+        return self
 
     def flat(self) -> dict[str, Any]:
         """All settings as `section.field`, in order: for tables, differences and `--set`."""

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lmviz.config import RunConfig
-from lmviz.errors import N_, RunError
+from lmviz.errors import N_, ConfigError, RunError
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "sample_checkpoints"
@@ -144,8 +144,8 @@ class Run:
             return RunConfig.model_validate_json((self.path / "config.json").read_bytes())
         except FileNotFoundError:
             raise RunError(N_("The run {run} has no config.json; it cannot be opened."), run=self.id) from None
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
+        except (ValidationError, ConfigError) as error:
+            reason = str(error) if isinstance(error, ConfigError) else error.errors()[0]["msg"]
             raise RunError(
                 N_("The config.json of run {run} cannot be read: {reason}."), run=self.id, reason=reason
             ) from None
