@@ -176,7 +176,7 @@ class TrainingConfig(Settings):
     final_learning_rate: float = Field(default=0.05, ge=0, le=1)
     """Learning rate of the last update, as a share of the highest."""
     weight_decay: float = Field(default=0.0, ge=0, le=10)
-    """AdamW's decay of the weight matrices (Loshchilov and Hutter 2019); biases and norms do not decay."""
+    """Decay of the weight matrices, not of biases and norms: decoupled in adamw, L2 in the gradient in sgd."""
     l1: float = Field(default=0.0, ge=0, le=1)
     """Adds this times the sum of the weight matrices' absolute values to the loss (L1, sparse weights)."""
     optimizer: Literal["adamw", "sgd"] = "adamw"

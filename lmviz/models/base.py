@@ -30,6 +30,9 @@ class LanguageModel(nn.Module, ABC):
     learns_by: ClassVar[str] = "gradient"
     """gradient: trained step by step; counting: has `fit(tokens)` and is done at once."""
 
+    carries_state: ClassVar[bool] = False
+    """Whether `read` can go on from the state of the window before (truncated backpropagation through time)."""
+
     vocab_size: int
     context_length: int | None
     """How many tokens back the model can look; None: no limit by construction."""
@@ -54,6 +57,18 @@ class LanguageModel(nn.Module, ABC):
     @abstractmethod
     def trace(self, tokens: Tensor) -> dict[str, Tensor]:
         """(T,) int64, one sequence -> every signal, shaped as `signals` declares. No gradient is kept."""
+
+    def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """(B, T) from a state on -> logits (B, T, V) and the state after the last token; gradients flow through both.
+
+        Only models with `carries_state` go on from a state in training; the others read every window on its own.
+        """
+        return self(tokens), None
+
+    def token_losses(self, batch: Batch) -> Tensor:
+        """Cross-entropy of each target in nats (teacher forcing), (B, T)."""
+        logits = self(batch.inputs)  # (B, T, V)
+        return F.cross_entropy(logits.transpose(1, 2), batch.targets, reduction="none")
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean cross-entropy in nats a token (teacher forcing), a scalar."""

@@ -127,9 +127,12 @@ class NgramModel(LanguageModel):
         """As the contract says; the logits are log-probabilities, in torch's default type."""
         return self.probabilities(tokens).log().to(torch.get_default_dtype())  # (B, T, V)
 
-    def loss(self, batch: Batch) -> Tensor:
+    def token_losses(self, batch: Batch) -> Tensor:
         *_, p = self._target_probabilities(batch.inputs, batch.targets)
-        return -p.log().mean().to(torch.get_default_dtype())
+        return -p.log()  # (B, T) float64
+
+    def loss(self, batch: Batch) -> Tensor:
+        return self.token_losses(batch).mean().to(torch.get_default_dtype())
 
     def target_log_probs(self, tokens: Tensor) -> Tensor:
         """Log-probability of each token but the first, given all before it: (n,) -> (n - 1,) float64 nats."""

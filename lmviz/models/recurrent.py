@@ -28,6 +28,8 @@ class RecurrentModel(LanguageModel):
         dropout: share of activations set to zero in training mode.
     """
 
+    carries_state = True
+
     def __init__(self, vocab_size: int, cells: Sequence[Cell], dropout: float = 0.0) -> None:
         super().__init__()
         self.vocab_size = vocab_size
@@ -60,9 +62,12 @@ class RecurrentModel(LanguageModel):
             after.append(last)
         return x, tuple(after)
 
+    def read(self, tokens: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        x, after = self.run(tokens, state)
+        return self.head(x), after  # (B, T, V)
+
     def forward(self, tokens: Tensor) -> Tensor:
-        x, _ = self.run(tokens, self.initial_state(len(tokens)))
-        logits: Tensor = self.head(x)  # (B, T, V)
+        logits, _ = self.read(tokens, self.initial_state(len(tokens)))
         return logits
 
     def prefill(self, tokens: Tensor) -> tuple[Tensor, StackState]:

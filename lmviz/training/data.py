@@ -114,6 +114,11 @@ def opening(text: str, length: int = 24) -> str:
 class Windows:
     """Random windows of a token stream; the same generator state gives the same windows."""
 
+    fresh = True
+    """Nothing comes before a batch: its windows begin from an empty state."""
+    position = -1
+    """Windows have no order to keep."""
+
     def __init__(self, tokens: Tokens, batch_size: int, context_length: int, generator: torch.Generator) -> None:
         self.tokens = tokens
         self.batch_size = batch_size
@@ -124,7 +129,7 @@ class Windows:
         """One batch; the targets are the inputs one token later."""
         high = len(self.tokens) - len(self.offsets) + 1
         starts = torch.randint(high, (self.batch_size,), generator=self.generator).numpy()
-        return _batch(self.tokens, starts, self.offsets)
+        return windows_at(self.tokens, starts, self.offsets)
 
 
 def validation_batches(tokens: Tokens, context_length: int, limit: int, batch_size: int = 64) -> list[Batch]:
@@ -133,9 +138,9 @@ def validation_batches(tokens: Tokens, context_length: int, limit: int, batch_si
     count = max(1, min(limit // length, (len(tokens) - 1) // length))
     starts = np.linspace(0, len(tokens) - 1 - length, count).astype(np.int64)
     offsets = np.arange(length + 1)
-    return [_batch(tokens, starts[i : i + batch_size], offsets) for i in range(0, count, batch_size)]
+    return [windows_at(tokens, starts[i : i + batch_size], offsets) for i in range(0, count, batch_size)]
 
 
-def _batch(tokens: Tokens, starts: NDArray[np.int64], offsets: NDArray[np.int64]) -> Batch:
+def windows_at(tokens: Tokens, starts: NDArray[np.int64], offsets: NDArray[np.int64]) -> Batch:
     windows: Tensor = torch.from_numpy(tokens[starts[:, None] + offsets].astype(np.int64))  # (B, T+1)
     return Batch(inputs=windows[:, :-1].contiguous(), targets=windows[:, 1:].contiguous())

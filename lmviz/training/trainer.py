@@ -1,6 +1,6 @@
 """The training loop: one update of the weights at a time, nothing written, nothing drawn.
 
-AdamW (Loshchilov and Hutter 2019) on the cross-entropy of the next token, gradients clipped by their norm (Pascanu et
+What is minimised stands in objective.py, the update in optimizer.py; gradients are clipped by their norm (Pascanu et
 al. 2013). All randomness comes from the seed through two generators of the run's own, so that many runs can take
 turns in one process and each still gives the losses it would give alone.
 """
@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from lmviz.config import TrainingConfig
 from lmviz.errors import N_, ConfigError, DivergenceError
-from lmviz.models.base import Batch, LanguageModel
+from lmviz.models.base import Batch, LanguageModel, State
 from lmviz.training.data import Tokens, Windows
-from lmviz.training.optimizer import AdamW
+from lmviz.training.objective import add_l1, detached, filled, guess_probability, leaves, losses
+from lmviz.training.optimizer import build_optimizer
 from lmviz.training.schedule import learning_rate_factor
+from lmviz.training.streams import Streams
 
 PATIENCE = 5
 """Updates in a row with a loss far above chance before a run counts as diverged."""
@@ -64,11 +66,20 @@ class Trainer:
         self.clip_norm = config.clip_norm
         self.data_generator = torch.Generator().manual_seed(config.seed)
         self.noise_generator = torch.Generator().manual_seed(config.seed + 1)
-        self.windows = Windows(tokens, config.batch_size, config.context_length, self.data_generator)
+        source: type[Windows | Streams] = Streams if config.batches == "streams" else Windows
+        self.batches = source(tokens, config.batch_size, config.context_length, self.data_generator)
+        self.carried: State = None
+        """State after the last batch; None: begin with an empty one."""
         self.parameters = list(model.parameters())
-        self.optimizer = AdamW(model, (config.beta1, config.beta2), config.weight_decay)
+        self.optimizer = build_optimizer(model, config)
         self.tokens_per_step = config.batch_size * config.context_length
         self._above_chance = 0
+        self._origin = {
+            "optimizer": config.optimizer, "seed": config.seed, "learning_rate": config.learning_rate,
+            "clip_norm": config.clip_norm, "dropouts": [module.p for module in self._dropouts],
+            "batches": [config.batches, config.batch_size, config.context_length],
+        }  # fmt: skip
+        """Settings that the state depends on: where a fork has others, it does not take that part over."""
 
     def advance(self) -> Step:
         """One update of the weights.
@@ -80,7 +91,7 @@ class Trainer:
         start = time.perf_counter()
         self.model.train()
         rate = self.learning_rate * learning_rate_factor(self.step, self.config)
-        loss = self._backward(self.windows.next())
+        loss = self._backward(self.batches.next())
         norm, clipped = self._clip()
         self._check(loss, norm)
         self.optimizer.step(rate)
@@ -101,11 +112,14 @@ class Trainer:
         if not low <= value <= high:
             raise ConfigError(N_("{name} must lie between {low} and {high}."), name=name, low=low, high=high)
         if name == "dropout":
-            for module in self.model.modules():
-                if isinstance(module, nn.Dropout):
-                    module.p = value
+            for module in self._dropouts:
+                module.p = value
         else:
             setattr(self, name, value)
+
+    @property
+    def _dropouts(self) -> list[nn.Dropout]:
+        return [module for module in self.model.modules() if isinstance(module, nn.Dropout)]
 
     @property
     def last_good_step(self) -> int:
@@ -118,32 +132,53 @@ class Trainer:
         tensors |= {f"optimizer.{name}": value for name, value in self.optimizer.state().items()}
         tensors["generator.data"] = self.data_generator.get_state()
         tensors["generator.noise"] = self.noise_generator.get_state()
-        dropouts = [m.p for m in self.model.modules() if isinstance(m, nn.Dropout)]
+        if self.batches.position >= 0:
+            tensors |= {f"carried.{i}": tensor for i, tensor in enumerate(leaves(self.carried))}
         values = {
             "step": self.step, "tokens": self.tokens, "seconds": self.seconds, "learning_rate": self.learning_rate,
-            "clip_norm": self.clip_norm, "dropouts": dropouts, "above_chance": self._above_chance,
+            "clip_norm": self.clip_norm, "dropouts": [module.p for module in self._dropouts],
+            "above_chance": self._above_chance, "position": self.batches.position, "origin": self._origin,
         }  # fmt: skip
         return tensors, values
 
     def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Go on where `state` was taken; what the settings of this run contradict begins anew."""
+        origin = values.get("origin", self._origin)
+        same = {name for name, value in self._origin.items() if origin.get(name) == value}
         self.model.load_state_dict(_section(tensors, "model."))
-        self.optimizer.load_state(_section(tensors, "optimizer."))
-        self.data_generator.set_state(tensors["generator.data"])
-        self.noise_generator.set_state(tensors["generator.noise"])
         self.step, self.tokens, self.seconds = values["step"], values["tokens"], values["seconds"]
-        self.learning_rate, self.clip_norm = values["learning_rate"], values["clip_norm"]
         self._above_chance = values["above_chance"]
-        dropouts = [m for m in self.model.modules() if isinstance(m, nn.Dropout)]
-        for module, p in zip(dropouts, values["dropouts"], strict=True):
-            module.p = p
+        if "optimizer" in same:
+            self.optimizer.load_state(_section(tensors, "optimizer."))
+        if "seed" in same:
+            self.data_generator.set_state(tensors["generator.data"])
+            self.noise_generator.set_state(tensors["generator.noise"])
+        if "batches" in same and values.get("position", -1) >= 0:
+            self.batches.position = values["position"]
+            carried = iter([tensors[f"carried.{i}"] for i in range(len(_section(tensors, "carried.")))])
+            self.carried = filled(self.model.initial_state(self.config.batch_size), carried)
+        for name in same & {"learning_rate", "clip_norm"}:
+            setattr(self, name, values[name])
+        if "dropouts" in same:
+            for module, p in zip(self._dropouts, values["dropouts"], strict=True):
+                module.p = p
+
+    def load_weights(self, weights: dict[str, Tensor], step: int, tokens: int, seconds: float) -> None:
+        """Go on from bare weights, where nothing else was kept: the optimizer and the data begin anew."""
+        self.model.load_state_dict(weights)
+        self.step, self.tokens, self.seconds = step, tokens, seconds
 
     def _backward(self, batch: Batch) -> float:
         self.model.zero_grad(set_to_none=True)
+        empty = self.batches.fresh or self.carried is None
+        state = self.model.initial_state(len(batch.inputs)) if empty and self.model.carries_state else self.carried
         with randomness(self.noise_generator):
-            loss = self.model.loss(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss.item()
+            found = losses(self.model, batch, state, self.config, guess_probability(self.step, self.config))
+        found.objective.backward()  # type: ignore[no-untyped-call]
+        if self.config.l1:
+            add_l1(self.parameters, self.config.l1)
+        self.carried = detached(found.state)
+        return found.plain
 
     def _clip(self) -> tuple[float, float]:
         gradients = [p.grad for p in self.parameters if p.grad is not None]
