@@ -52,6 +52,16 @@ def save_weights(run: Run, model: LanguageModel, step: int, dtype: str = "float3
     write_tensors(checkpoint_path(run, step), weights, {"step": step})
 
 
+def read_weights(run: Run, step: int) -> dict[str, Tensor]:
+    """The weights of a step by name, in float32 whatever they were kept in.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    weights, _ = read_tensors(checkpoint_path(run, step))
+    return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
+
+
 def load_tokenizer(run: Run) -> Tokenizer:
     return Tokenizer.load(run.path / "tokenizer.json")
 
@@ -74,6 +84,5 @@ def load_model(run: Run, step: int | None = None) -> tuple[LanguageModel, Tokeni
     config = run.config()
     tokenizer = load_tokenizer(run)
     model = build_model(config.model, tokenizer.vocab_size, config.training.context_length)
-    weights, _ = read_tensors(checkpoint_path(run, step))
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+    model.load_state_dict(read_weights(run, step))
     return model.eval(), tokenizer, step

@@ -24,5 +24,7 @@ MAX_PARAMETERS = 20_000_000
 """Trainable numbers of a model."""
 MAX_ACTIVATIONS = 80_000_000
 """Numbers that one update keeps for its backward pass, estimated: 320 MB."""
+MAX_STATES_BYTES = 1_000_000_000
+"""Bytes of one run's states of training for forks, estimated; a larger model keeps the newest alone."""
 MAX_STEP_OPERATIONS = 60e9
 """Multiplications and additions in one update, about a second of one core: a longer one holds up every other run."""

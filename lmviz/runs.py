@@ -1,7 +1,7 @@
 """The run folder: where it lies, how it is written without ever being half-written, how it is read. No torch.
 
     <store>/<run id>/config.json  data.json  baselines.json  tokenizer.json  status.json
-                     metrics.jsonl  samples.jsonl  events.jsonl
+                     metrics.jsonl  samples.jsonl  events.jsonl  validation.jsonl  breakdown.json
                      checkpoints/<step>.safetensors  resume/<step>.safetensors  snapshots/<step>.safetensors
 
 A worker writes it, everyone else reads it. JSON files are replaced atomically; .jsonl files are appended a line at a
@@ -18,7 +18,7 @@ import secrets
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +34,9 @@ SAMPLES = ROOT / "sample_checkpoints"
 State = Literal["queued", "running", "paused", "finished", "stopped", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running", "paused")
 ENDED: tuple[State, ...] = ("finished", "stopped", "failed")
+
+STEP_LINES = ("metrics.jsonl", "samples.jsonl", "validation.jsonl")
+"""Files with a line a moment, each with its `step`, that the training writes."""
 
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 
@@ -110,6 +113,8 @@ class Status(BaseModel):
     """Time until the end as the clock on the wall shows it, at the present pace."""
     tokens_per_second: float | None = None
     parameters: int | None = None
+    product: str | None = None
+    """Which of the machine's matrix products the run trains with; it goes on with the same."""
     stage: str = ""
     """What is being prepared before the first step."""
     created: str = ""
@@ -117,6 +122,14 @@ class Status(BaseModel):
     worker: int | None = None
     """Process id of the one who trains it."""
     owner: str = ""
+    best_step: int | None = None
+    """Where the validation loss was lowest so far."""
+    best_loss: float | None = None
+    """The lowest validation loss so far, nats a token."""
+    stopped_early: bool = False
+    """It ended before its last update, as the validation loss no longer fell."""
+    patience_from: int = 0
+    """Early stopping counts validations after this step only: a person wanted the run to go on from there."""
     crashes: int = 0
     """How often its worker died under it."""
     error: dict[str, Any] | None = None
@@ -125,6 +138,11 @@ class Status(BaseModel):
     @property
     def active(self) -> bool:
         return self.state in ACTIVE
+
+
+def resume_path(run: "Run", step: int) -> Path:
+    """The file with the whole state of training after `step` updates."""
+    return run.path / "resume" / f"{step}.safetensors"
 
 
 class Run:
@@ -174,6 +192,14 @@ class Run:
     def samples(self) -> list[dict[str, Any]]:
         return read_lines(self.path / "samples.jsonl")
 
+    def validation(self) -> list[dict[str, Any]]:
+        """Lines of validation.jsonl: where the model was surprised, at every validation."""
+        return read_lines(self.path / "validation.jsonl")
+
+    def breakdown(self) -> dict[str, Any]:
+        """What the lines of `validation` speak of: the tokens of the passage, the places, the classes."""
+        return self._optional("breakdown.json")
+
     def events(self) -> list[dict[str, Any]]:
         """What people changed while it ran: step, name, value."""
         return read_lines(self.path / "events.jsonl")
@@ -190,10 +216,13 @@ class Run:
         """Steps whose weights are kept, in order."""
         return sorted(int(f.stem) for f in (self.path / "checkpoints").glob("*.safetensors") if f.stem.isdigit())
 
+    def resume_steps(self) -> list[int]:
+        """Steps whose whole state of training is kept, in order."""
+        return sorted(int(f.stem) for f in (self.path / "resume").glob("*.safetensors") if f.stem.isdigit())
+
     def resume_step(self) -> int | None:
         """The step that training can go on from."""
-        steps = [int(f.stem) for f in (self.path / "resume").glob("*.safetensors") if f.stem.isdigit()]
-        return max(steps, default=None)
+        return max(self.resume_steps(), default=None)
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -249,14 +278,16 @@ class Store:
         self.root = Path(root).resolve() if root else store_root()
         self.samples = samples
 
-    def create(self, config: RunConfig, owner: str = "") -> Run:
-        """A new folder in state queued; it appears whole or not at all."""
+    def create(self, config: RunConfig, owner: str = "", fill: Callable[[Path], None] | None = None) -> Run:
+        """A new folder in state queued; it appears whole or not at all. `fill` may put more into it before that."""
         self.root.mkdir(parents=True, exist_ok=True)
         steps = 1 if config.model.kind == "ngram" else config.training.steps
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.root))
         try:
             write_json(draft / "config.json", config.model_dump(mode="json"))
             Run(draft).write_status(Status(created=now(), steps=steps, owner=owner))
+            if fill:
+                fill(draft)
             draft.chmod(0o755)
             for _ in range(100):
                 path = self.root / f"{config.model.kind}-{secrets.token_hex(3)}"

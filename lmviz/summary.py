@@ -44,6 +44,7 @@ def train_document(run: Run) -> dict[str, Any]:
         "train_loss": last["train_loss"], "val_loss": loss,
         "perplexity": perplexity(loss) if loss is not None else None,
         "bits_per_char": bits_per_character(loss, run.data()) if loss is not None else None,
+        "best_step": status.best_step, "best_val_loss": status.best_loss, "stopped_early": status.stopped_early,
         "parameters": status.parameters, "tokens_per_second": status.tokens_per_second, "seconds": status.seconds,
         "history": {key: [line[key] for line in lines] for key in ("step", "train_loss", "val_loss")},
         "error": status.error["message"] if status.error else None,

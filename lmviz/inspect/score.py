@@ -63,7 +63,7 @@ def score(model: LanguageModel, tokenizer: Tokenizer, text: str) -> Score:
             tokens=len(ids),
             limit=MAX_SCORE_TOKENS,
         )
-    logprobs, ranks = _measure(model, torch.tensor([BEGIN, *ids]))
+    logprobs, ranks = surprise(model, torch.tensor([BEGIN, *ids]))
     nats = -math.fsum(logprobs)
     loss = nats / len(ids)
     return Score(
@@ -78,7 +78,7 @@ def score(model: LanguageModel, tokenizer: Tokenizer, text: str) -> Score:
     )
 
 
-def _measure(model: LanguageModel, tokens: Tensor) -> tuple[list[float], list[int]]:
+def surprise(model: LanguageModel, tokens: Tensor) -> tuple[list[float], list[int]]:
     """(N + 1,) -> log-probability and rank of each of the last N tokens."""
     logprobs: list[float] = []
     ranks: list[int] = []

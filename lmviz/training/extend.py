@@ -30,4 +30,5 @@ def reopen(run: Run, steps: int | None = None) -> None:
         write_json(run.path / "config.json", config.model_dump(mode="json"))
         status.steps = steps
     status.state, status.error, status.crashes = "queued", None, 0
+    status.patience_from, status.stopped_early = status.step, False
     run.write_status(status)

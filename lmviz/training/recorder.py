@@ -3,26 +3,62 @@ of its tensors, so the losses are the same with and without it.
 """
 
 import math
-import shutil
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 
-from lmviz.checkpoints import checkpoint_path, read_tensors, save_weights, write_tensors
+from lmviz.checkpoints import checkpoint_path, read_tensors, read_weights, save_weights, write_tensors
 from lmviz.config import RunConfig
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import evaluating, generate
 from lmviz.errors import LmvizError
+from lmviz.limits import MAX_STATES_BYTES
 from lmviz.models.base import Batch
 from lmviz.models.ngram import NgramModel
-from lmviz.runs import Run, append_line, read_lines, write_json, write_lines
+from lmviz.runs import STEP_LINES, Run, append_line, read_lines, resume_path, write_json, write_lines
+from lmviz.training.breakdown import Breakdown
 from lmviz.training.data import Data, validation_batches
 from lmviz.training.plan import checkpoint_steps, eval_steps, log_steps
-from lmviz.training.trainer import Step, Trainer, evaluate
+from lmviz.training.trainer import Step, Trainer, token_losses
 
 SAMPLE_TEMPERATURE = 0.8
 LARGE_TEXT = 2_000_000
 """Tokens."""
+
+
+class Best:
+    """The lowest validation loss so far, and how long ago it was.
+
+    Args:
+        lines: those of metrics.jsonl that are already there.
+        patience_from: validations up to this step do not count against early stopping.
+    """
+
+    def __init__(self, config: RunConfig, lines: Iterable[dict[str, Any]] = (), patience_from: int = 0) -> None:
+        self.patience = config.training.early_stopping
+        self.kept = config.recording.keep_best or self.patience is not None
+        self.patience_from = patience_from
+        self.loss = math.inf
+        self.step: int | None = None
+        self.since = 0
+        """Validations without a better one."""
+        for line in lines:
+            if line["val_loss"] is not None:
+                self.add(line["step"], line["val_loss"])
+
+    def add(self, step: int, loss: float) -> bool:
+        """Whether this one is the best."""
+        if loss < self.loss:
+            self.loss, self.step, self.since = loss, step, 0
+            return True
+        self.since += step > self.patience_from
+        return False
+
+    @property
+    def exhausted(self) -> bool:
+        """Early stopping: it has not got better for too long."""
+        return self.patience is not None and self.since >= self.patience
 
 
 class Recorder:
@@ -36,8 +72,13 @@ class Recorder:
         self.validation = validation_batches(
             data.validation, config.training.context_length, config.recording.eval_tokens
         )
+        self.breakdown = Breakdown(
+            data.tokenizer, data.validation, [batch.targets.numpy() for batch in self.validation]
+        )
+        write_json(run.path / "breakdown.json", self.breakdown.facts(data.tokenizer))
         self.interval: list[Step] = []
         """Updates since the last line of metrics.jsonl."""
+        self.best = Best(config)
 
     def record(self, trainer: Trainer, step: Step, *, always: bool = False) -> None:
         """Called after every update. `always` writes a full line whatever the plan says (single steps by hand)."""
@@ -51,7 +92,8 @@ class Recorder:
     def log(self, trainer: Trainer, evaluated: bool) -> None:
         """One line of metrics.jsonl: means over the updates since the line before, and the validation loss if due."""
         last, count = self.interval[-1], len(self.interval)
-        val_loss = evaluate(trainer.model, self.validation) if evaluated else None
+        losses = token_losses(trainer.model, self.validation) if evaluated else None
+        val_loss = None if losses is None else float(losses.mean())
         if val_loss is not None and not math.isfinite(val_loss):
             raise trainer.not_finite(last.step)
         seconds = sum(s.seconds for s in self.interval)
@@ -69,8 +111,20 @@ class Recorder:
         }
         append_line(self.run.path / "metrics.jsonl", line)
         self.interval = []
-        if evaluated:
+        if losses is not None:
+            line = {"step": last.step, **self.breakdown.line(trainer.model, losses)}
+            append_line(self.run.path / "validation.jsonl", line)
             self.sample(trainer)
+            self.compare_with_best(trainer, float(losses.mean()))
+
+    def compare_with_best(self, trainer: Trainer, loss: float) -> None:
+        """Keep the weights of the lowest validation loss if that is wanted; the best before them may go."""
+        before = self.best.step
+        if not self.best.add(trainer.step, loss) or not self.best.kept:
+            return
+        save_weights(self.run, trainer.model, trainer.step, self.config.recording.weights)
+        if before is not None and before not in self.checkpoint_steps:
+            checkpoint_path(self.run, before).unlink(missing_ok=True)
 
     def sample(self, trainer: Trainer) -> None:
         """What the model writes now, always from the same prompt and the same seed."""
@@ -96,14 +150,15 @@ class Recorder:
         self.save_resume(trainer)
 
     def save_resume(self, trainer: Trainer) -> None:
-        """What it takes to go on from here; the newest one is enough."""
+        """What it takes to go on from here. The newest one is needed, those of checkpoints serve forks."""
         tensors, values = trainer.state()
         values["interval"] = [vars(step) for step in self.interval]
-        folder = self.run.path / "resume"
-        write_tensors(folder / f"{trainer.step}.safetensors", tensors, values)
-        for file in folder.glob("*.safetensors"):
-            if file.stem != str(trainer.step):
-                file.unlink()
+        write_tensors(resume_path(self.run, trainer.step), tensors, values)
+        size = sum(tensor.nbytes for tensor in tensors.values()) * self.config.recording.checkpoints
+        forkable = self.config.recording.forkable and size <= MAX_STATES_BYTES
+        kept = {trainer.step, *(self.run.checkpoint_steps() if forkable else ())}
+        for step in set(self.run.resume_steps()) - kept:
+            resume_path(self.run, step).unlink()
 
     def snapshot(self, trainer: Trainer) -> None:
         """The signals that the configuration asks for, on the first validation window."""
@@ -120,19 +175,28 @@ class Recorder:
         )
 
     def restore(self, trainer: Trainer) -> bool:
-        """Put the trainer where the newest resume file was taken, and forget what was written after it."""
+        """Put the trainer where the newest resume file was taken, and forget what was written after it.
+
+        A run that branched off where no such file was kept goes on from the bare weights.
+        """
         step = self.run.resume_step()
-        if step is None:
+        fork = self.config.fork
+        if step is not None:
+            tensors, values = read_tensors(resume_path(self.run, step))
+            trainer.load_state(tensors, values)
+            self.interval = [Step(**line) for line in values["interval"]]
+        elif fork:
+            step, status = fork.step, self.run.status()
+            trainer.load_weights(read_weights(self.run, step), step, status.tokens, status.seconds)
+        else:
             return False
-        tensors, values = read_tensors(self.run.path / "resume" / f"{step}.safetensors")
-        trainer.load_state(tensors, values)
-        self.interval = [Step(**line) for line in values["interval"]]
         self.forget_after(step)
+        self.best = Best(self.config, self.run.metrics(), self.run.status().patience_from)
         return True
 
     def forget_after(self, step: int) -> None:
-        """Drop lines and checkpoints later than `step`."""
-        for name in ("metrics.jsonl", "samples.jsonl"):
+        """Drop lines, checkpoints and states later than `step`."""
+        for name in STEP_LINES:
             path = self.run.path / name
             if path.exists():  # written anew in any case: a crash may have left half a line at its end
                 write_lines(path, [line for line in read_lines(path) if line["step"] <= step])
@@ -140,14 +204,19 @@ class Recorder:
             if later > step:
                 checkpoint_path(self.run, later).unlink()
                 (self.run.path / "snapshots" / f"{later}.safetensors").unlink(missing_ok=True)
+        self.forget_states_after(step)
+
+    def forget_states_after(self, step: int) -> None:
+        for later in self.run.resume_steps():
+            if later > step:
+                resume_path(self.run, later).unlink()
 
     def forget_bad(self, last_good: int) -> None:
         """After a divergence: keep only weights that still gave a sensible loss. The lines stay as evidence."""
         for later in self.run.checkpoint_steps():
             if later > last_good:
                 checkpoint_path(self.run, later).unlink()
-        if (self.run.resume_step() or 0) > last_good:
-            shutil.rmtree(self.run.path / "resume")
+        self.forget_states_after(last_good)
 
 
 def write_baselines(run: Run, data: Data, validation: list[Batch]) -> None:

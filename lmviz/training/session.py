@@ -94,6 +94,8 @@ class Session:
         status.state = state
         if self.trainer:
             status.step, status.tokens, status.seconds = self.trainer.step, self.trainer.tokens, self.trainer.seconds
+            if self.recorder and self.recorder.best.step is not None:
+                status.best_step, status.best_loss = self.recorder.best.step, self.recorder.best.loss
             left = (status.steps - status.step) * self._pace.seconds_per_step if state == "running" else None
             status.seconds_left = round(left, 1) if left is not None else None
             status.tokens_per_second = self._pace.tokens_per_second(self.trainer.tokens_per_step)
@@ -101,7 +103,7 @@ class Session:
         self._written = time.monotonic()
 
     def _train(self) -> Iterator[None]:
-        self.status.error, self.status.stage = None, N_("Preparing the text")
+        self.status.error, self.status.stage, self.status.stopped_early = None, N_("Preparing the text"), False
         self.write_status("running")
         yield
         data = prepare(self.run)
@@ -140,6 +142,10 @@ class Session:
             recorder.record(trainer, step, always=self.by_hand)
             self._keep_up(trainer, recorder, step)
             yield
+            if recorder.best.exhausted and not self.by_hand:
+                self.status.stopped_early = True
+                recorder.checkpoint(trainer)
+                break
             if trainer.seconds > BASELINES_AFTER and not self.run.baselines():
                 write_baselines(self.run, data, recorder.validation)
         if not self.run.baselines():

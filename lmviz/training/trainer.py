@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lmviz.config import TrainingConfig
@@ -220,10 +222,15 @@ def _section(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def evaluate(model: LanguageModel, batches: list[Batch]) -> float:
-    """Mean loss in nats a token over the batches; the model's mode is left as it was."""
+def token_losses(model: LanguageModel, batches: list[Batch]) -> NDArray[np.float64]:
+    """Nats of every target of the batches, flat and in order; the model's mode is left as it was."""
     training = model.training
     model.eval()
-    total = sum(model.loss(batch).item() * batch.targets.numel() for batch in batches)
+    losses = torch.cat([model.token_losses(batch).double().flatten() for batch in batches])
     model.train(training)
-    return total / sum(batch.targets.numel() for batch in batches)
+    return losses.numpy()
+
+
+def evaluate(model: LanguageModel, batches: list[Batch]) -> float:
+    """Mean loss in nats a token over the batches."""
+    return float(token_losses(model, batches).mean())
