@@ -32,6 +32,11 @@ StoreOption = Annotated[
     Path | None, typer.Option("--store", help="Folder of all runs (default: LMVIZ_STORE or runs/).")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+ModelOption = Annotated[str, typer.Option(help="Model kind: " + ", ".join(MODEL_PRESETS) + ".")]
+CorpusOption = Annotated[str, typer.Option(help="Name of a corpus, or path of a text file.")]
+SizeOption = Annotated[str, typer.Option(help="Preset to begin with: " + ", ".join(SIZES) + ".")]
+SeedOption = Annotated[int | None, typer.Option(help="Decides weights, data order and dropout.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.field=value, as often as you like.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Run id, or path of a run folder.")]
 
 
@@ -51,14 +56,12 @@ def show(document: Any) -> None:
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Option(help="Model kind: " + ", ".join(MODEL_PRESETS) + ".")],
-    corpus: Annotated[str, typer.Option(help="Name of a corpus, or path of a text file.")] = "python-reference",
-    size: Annotated[str, typer.Option(help="Preset to begin with: " + ", ".join(SIZES) + ".")] = "small",
+    model: ModelOption,
+    corpus: CorpusOption = "python-reference",
+    size: SizeOption = "small",
     steps: Annotated[int | None, typer.Option(help="Updates of the weights.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides weights, data order and dropout.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="section.field=value, as often as you like.")
-    ] = None,
+    seed: SeedOption = None,
+    settings: SetOption = None,
     store: StoreOption = None,
     name: Annotated[str, typer.Option(help="A label for people.")] = "",
     as_json: JsonOption = False,
@@ -84,6 +87,48 @@ def resume(
         found = Store(store).get(run)
         reopen(found, steps)
     _train(found, as_json)
+
+
+@app.command()
+def fork(
+    run: RunArgument,
+    step: Annotated[int, typer.Option(help="Where to branch off: a step whose weights are kept.")],
+    settings: SetOption = None,
+    name: Annotated[str, typer.Option(help="A label for people.")] = "",
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What if? Go on from the middle of a run with other settings, as a run of its own."""
+    from lmviz.forks import fork as branch_off
+
+    with spoken():
+        place = Store(store)
+        new = branch_off(place, place.get(run), step, settings or [], name=name)
+    _train(new, as_json)
+
+
+@app.command("find-rate")
+def find_rate(
+    model: ModelOption,
+    corpus: CorpusOption = "python-reference",
+    size: SizeOption = "small",
+    seed: SeedOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Which learning rate? Train for a moment with a rising rate (Smith 2017) and say where the loss falls fastest."""
+    from lmviz.jobs.questions import ask_learning_rates
+
+    with spoken():
+        config = _train_config(model, corpus, size, None, seed, "", settings or [])
+        pieces = list(ask_learning_rates(Store(), config.model_dump(mode="json")))
+    trials = [trial for piece in pieces for trial in piece["trials"]]
+    if as_json:
+        return show({"suggestion": pieces[-1]["suggestion"], "trials": trials})
+    for trial in trials[::5]:
+        typer.echo(f"{trial['rate']:10.2e}  loss {trial['loss']:8.3f}  running mean {trial['smoothed']:8.3f}")
+    found = pieces[-1]["suggestion"]
+    typer.echo("The loss never fell." if found is None else f"Try learning_rate={found:g}.")
 
 
 @runs_app.command("list")

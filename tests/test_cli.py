@@ -108,6 +108,28 @@ def test_the_road_from_training_to_text(place: Path) -> None:
     assert json.loads(lmviz(place, "corpora", "show", "idioms", "--json").stdout)["characters"] > 100_000
 
 
+def test_a_fork_repeats_the_losses_and_a_changed_one_does_not(place: Path) -> None:
+    whole = train(place, "lstm", "--steps", "60")
+    kept = sorted(int(file.stem) for file in Path(whole["path"]).glob("checkpoints/*.safetensors"))
+    step = str(kept[len(kept) // 2])
+    same = json.loads(lmviz(place, "fork", whole["run"], "--step", step, "--json").stdout)
+    assert same["run"] != whole["run"] and same["history"] == whole["history"]
+    other = json.loads(
+        lmviz(place, "fork", whole["run"], "--step", step, "--set", "learning_rate=0.05", "--name", "what if",
+              "--json").stdout
+    )  # fmt: skip
+    assert other["history"]["val_loss"][-1] != whole["history"]["val_loss"][-1]
+    done = lmviz(place, "fork", whole["run"], "--step", "7", "--set", "hidden_size=3", status=2)
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_find_rate(place: Path) -> None:
+    arguments = ["find-rate", "--model", "rnn", "--corpus", str(place / "text.txt"), "--set", "hidden_size=16"]
+    document = json.loads(lmviz(place, *arguments, "--json").stdout)
+    assert document["suggestion"] > 0 and {"rate", "loss", "smoothed"} == set(document["trials"][0])
+    assert "learning_rate=" in lmviz(place, *arguments).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -20,6 +20,8 @@ from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
 from lmviz.runs import Store
 from lmviz.tokenizers import Tokenizer
+from lmviz.training.data import check_length, load_data
+from lmviz.training.rate_finder import Trial, suggestion, trials
 from lmviz.training.trainer import Trainer
 
 Answer = Iterator[dict[str, Any]]
@@ -83,8 +85,24 @@ def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answe
     yield {"parameters": model.parameter_count(), "seconds_per_step": best}
 
 
+def ask_learning_rates(store: Store, config: dict[str, Any]) -> Answer:
+    """Pieces {"trials": [...]} of the range test as it goes on, then {"suggestion"}; see lmviz.training.rate_finder."""
+    run_config = RunConfig.model_validate(config)
+    data = load_data(run_config.corpus, run_config.tokenizer)
+    check_length(data, run_config)
+    seen: list[Trial] = []
+    sent, told = time.perf_counter(), 0
+    for trial in trials(run_config, data):
+        seen.append(trial)
+        if time.perf_counter() - sent > PIECE_SECONDS:
+            yield {"trials": [asdict(trial) for trial in seen[told:]]}
+            sent, told = time.perf_counter(), len(seen)
+    yield {"trials": [asdict(trial) for trial in seen[told:]], "suggestion": suggestion(seen)}
+
+
 QUESTIONS: dict[str, Callable[..., Answer]] = {
     "generate": ask_generate,
     "score": ask_score,
     "estimate": ask_estimate,
+    "learning_rates": ask_learning_rates,
 }
