@@ -1,5 +1,9 @@
-"""Runs beside each other: who is ahead at equal steps, tokens and seconds, and which settings differ. No torch."""
+"""Runs beside each other: who is ahead at equal steps, tokens and seconds, and which settings differ. No torch.
 
+Runs that differ in nothing but the seed are one set: their mean is compared, and their spread is shown.
+"""
+
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -45,6 +49,51 @@ class RunView:
         return x[seen], y[seen]
 
 
+SEED_MARK = re.compile(r" \(seed \d+\)$")
+"""How the members of a set are named; the set's name is what comes before."""
+
+
+@dataclass(frozen=True)
+class RunSet:
+    """A run, or several that differ in their seed alone."""
+
+    label: str
+    views: tuple[RunView, ...]
+
+    @property
+    def kind(self) -> str:
+        return self.views[0].kind
+
+    def validation(self, axis: Axis) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(x, validation losses of each run there (runs, len(x))), up to where every run has been.
+
+        Runs of one set are validated at the same steps, so steps and tokens need no interpolation; seconds do.
+        """
+        curves = [view.validation(axis) for view in self.views]
+        if not all(len(x) for x, _ in curves):
+            return np.zeros(0), np.zeros((len(curves), 0))
+        end = min(x[-1] for x, _ in curves)
+        x = curves[0][0][curves[0][0] <= end]
+        return x, np.stack([np.interp(x, at, losses) for at, losses in curves])
+
+
+def run_sets(views: Sequence[RunView]) -> list[RunSet]:
+    """The views in sets, in the order in which the first of each comes."""
+    groups: dict[str, list[RunView]] = {}
+    for view in views:
+        training = view.config.training.model_copy(update={"seed": 0})
+        key = view.config.model_copy(update={"training": training, "name": "", "fork": None}).model_dump_json()
+        groups.setdefault(key, []).append(view)
+    sets = []
+    for members in groups.values():
+        seeds = {view.config.training.seed for view in members}
+        if len(members) > 1 and len(seeds) == len(members):
+            sets.append(RunSet(SEED_MARK.sub("", members[0].config.name or members[0].label), tuple(members)))
+        else:  # the same run twice is no repetition over seeds
+            sets += [RunSet(view.label, (view,)) for view in members]
+    return sets
+
+
 def read_view(run: Run, label: str = "") -> RunView:
     """Raises RunError if the folder cannot be read."""
     config = run.config()
@@ -67,11 +116,13 @@ class Lead:
 
     axis: Axis
     at: float
-    best: RunView
+    best: RunSet
     losses: tuple[float, ...]
-    """In the order of the runs; nats a token, or bits a character if their tokens differ."""
+    """Means of the sets, in their order; nats a token, or bits a character if their tokens differ."""
     margin: float
     """To the second best."""
+    spread: float | None
+    """The larger standard deviation over seeds of the best two, in the same unit; None without repetitions of both."""
 
 
 def leads(views: Sequence[RunView]) -> list[Lead]:
@@ -79,19 +130,24 @@ def leads(views: Sequence[RunView]) -> list[Lead]:
 
     N-grams are no competitors, and runs on different texts cannot be compared.
     """
-    runners = [v for v in views if v.kind != "ngram" and len(v.validation("step")[0])]
-    if len(runners) < 2 or not same_text(runners):
+    measured = [v for v in views if v.kind != "ngram" and len(v.validation("step")[0])]
+    runners = run_sets(measured)
+    if len(runners) < 2 or not same_text(measured):
         return []
+    bits = not same_tokens(measured)
     found = []
     for axis in AXES:
-        curves = [view.validation(axis) for view in runners]
+        curves = [runner.validation(axis) for runner in runners]
         at = min(float(x[-1]) for x, _ in curves)
-        losses = [float(np.interp(at, x, y)) for x, y in curves]
-        if not same_tokens(runners):
-            losses = [view.bits(loss) or loss for view, loss in zip(runners, losses, strict=True)]
-        order = np.argsort(losses)
-        margin = losses[order[1]] - losses[order[0]]
-        found.append(Lead(axis, at, runners[order[0]], tuple(losses), margin))
+        losses = []  # of each set, (runs,)
+        for runner, (x, rows) in zip(runners, curves, strict=True):
+            unit = (runner.views[0].bits(1.0) or 1.0) if bits else 1.0
+            losses.append(np.array([np.interp(at, x, row) for row in rows]) * unit)
+        means = [float(loss.mean()) for loss in losses]
+        first, second = np.argsort(means)[:2]
+        repeated = min(len(losses[first]), len(losses[second])) > 1
+        spread = max(float(losses[i].std(ddof=1)) for i in (first, second)) if repeated else None
+        found.append(Lead(axis, at, runners[first], tuple(means), means[second] - means[first], spread))
     return found
 
 
@@ -99,8 +155,18 @@ def differences(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
     """Settings that are not the same everywhere: name -> value in each; None where a model has no such setting."""
     rows = [config.flat() for config in configs]
     names = dict.fromkeys(name for row in rows for name in row)
-    table = {name: [row.get(name) for row in rows] for name in names if name != "name"}
+    table = {name: [row.get(name) for row in rows] for name in names if name != "name" and name.split(".")[0] != "fork"}
     return {name: values for name, values in table.items() if any(value != values[0] for value in values)}
+
+
+def changes(first: RunConfig, other: RunConfig) -> list[tuple[str, Any, Any]]:
+    """(setting, value in the first, value in the other), without what only one of two architectures has."""
+    before, after = first.flat(), other.flat()
+    return [
+        (name, before[name], value)
+        for name, value in after.items()
+        if name in before and name != "name" and name.split(".")[0] != "fork" and before[name] != value
+    ]
 
 
 def labels(runs: Sequence[Run]) -> list[str]:

@@ -197,7 +197,7 @@ class TrainingConfig(Settings):
     """Highest probability of reading an own guess instead of the text (Bengio et al. 2015; recurrent models)."""
     sampling_schedule: Literal["constant", "linear", "sigmoid"] = "linear"
     """How that probability rises from zero over the run; constant: it is there from the start."""
-    early_stopping: int | None = Field(default=None, ge=1)
+    early_stopping: int | None = Field(default=None, ge=1, examples=[10])
     """Validations in a row without a better loss after which training ends; none: it goes to the last update."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: products of 8-bit mantissas, faster on processors made for it, with other losses (gpt and lstm)."""

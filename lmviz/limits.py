@@ -18,7 +18,9 @@ MAX_SCORE_TOKENS = 200_000
 """Tokens in one scored text."""
 MAX_CARDS = 4
 """Architectures that one comparison trains at once."""
-MAX_ACTIVE_RUNS = 8
+MAX_SEEDS = 5
+"""Repetitions of one card with other seeds."""
+MAX_ACTIVE_RUNS = 12
 """Runs of one person that train or wait at the same time."""
 MAX_PARAMETERS = 20_000_000
 """Trainable numbers of a model."""

@@ -1,19 +1,26 @@
 """The words and curves of a comparison: from what was read of the runs to the loss figure and its verdict."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
-from lmviz.compare import Axis, Lead, RunView, leads, same_text, same_tokens
+from lmviz.compare import Axis, Lead, RunSet, RunView, changes, leads, run_sets, same_text, same_tokens
+from lmviz.errors import N_
 from lmviz.ui.figures.loss import Curve, Words, loss_figure
 from lmviz.ui.i18n import _
 from lmviz.ui.theme import RunStyle, plain, run_style
+from lmviz.ui.theme import label as kind_label
 
 
 def run_styles(views: Sequence[RunView]) -> list[RunStyle]:
-    """A line style for each run: its architecture's colour, its own dash among equals."""
-    kinds = [view.kind for view in views]
-    return [run_style(kind, kinds[:i].count(kind)) for i, kind in enumerate(kinds)]
+    """A line style for each run: its architecture's colour, its own dash among equals; one for all of a set."""
+    sets = run_sets(views)
+    kinds = [one.kind for one in sets]
+    styles = [run_style(kind, kinds[:i].count(kind)) for i, kind in enumerate(kinds)]
+    of_run = {view.run.id: style for one, style in zip(sets, styles, strict=True) for view in one.views}
+    return [of_run[view.run.id] for view in views]
 
 
 def axis_names() -> dict[Axis, str]:
@@ -29,9 +36,15 @@ def axis_titles() -> dict[Axis, str]:
 
 
 def comparison_figure(
-    views: Sequence[RunView], styles: Sequence[RunStyle], axis: Axis, *, log_x: bool = True
+    views: Sequence[RunView],
+    styles: Sequence[RunStyle],
+    axis: Axis,
+    *,
+    log_x: bool = True,
+    log_y: bool = False,
+    smoothing: float = 0.0,
 ) -> go.Figure:
-    """The loss of all runs; in bits a character where their tokens differ."""
+    """The loss of all runs, sets over seeds as bands; in bits a character where their tokens differ."""
     bits = not same_tokens(views)
     words = Words(
         title=_title(views),
@@ -40,16 +53,27 @@ def comparison_figure(
         train=_("training"), validation=_("validation"), empty=_("The first points are on their way"),
         floors={} if bits else _floors(views),
     )  # fmt: skip
-    curves = []
-    for view, style in zip(views, styles, strict=True):
-        if view.kind == "ngram":
-            continue
-        scale = (view.bits(1.0) or 1.0) if bits else 1.0
-        curves.append(
-            Curve(view.label, style, view.column(axis), view.column("train_loss") * scale,
-                  view.column("val_loss") * scale, _events(view, axis))
-        )  # fmt: skip
-    return loss_figure(curves, words, log_x=log_x)
+    style_of = {view.run.id: style for view, style in zip(views, styles, strict=True)}
+    curves = [
+        _curve(one, style_of[one.views[0].run.id], axis, (one.views[0].bits(1.0) or 1.0) if bits else 1.0)
+        for one in run_sets(views)
+        if one.kind != "ngram"
+    ]
+    return loss_figure(curves, words, log_x=log_x, log_y=log_y, smoothing=smoothing)
+
+
+def _curve(one: RunSet, style: RunStyle, axis: Axis, scale: float) -> Curve:
+    """The line of a run, or the mean and the band of a set."""
+    view = one.views[0]
+    if len(one.views) == 1:
+        train, validation = view.column("train_loss") * scale, view.column("val_loss") * scale
+        return Curve(one.label, style, view.column(axis), train, validation, _events(view, axis))
+    x, losses = one.validation(axis)
+    name = _("{name}, {count} seeds").format(name=one.label, count=len(one.views))
+    nothing = np.full(len(x), np.nan)
+    rows = losses * scale
+    band = (x, rows.mean(0), rows.min(0), rows.max(0)) if len(x) else None
+    return Curve(name, style, x, nothing, nothing, band=band)
 
 
 def _events(view: RunView, axis: Axis) -> tuple[tuple[float, str], ...]:
@@ -101,7 +125,15 @@ def caption(views: Sequence[RunView]) -> str:
     return _(
         "Bold: validation loss, always on the same {tokens} tokens, spread over the end of the text that is kept for"
         " it. Thin: training loss, mean since the point before. Dashed: what needs no training."
-    ).format(tokens=" / ".join(f"{count:,}" for count in sorted(counts)) or "–")
+    ).format(tokens=" / ".join(f"{count:,}" for count in sorted(counts)) or "–") + _band_words(views)
+
+
+def _band_words(views: Sequence[RunView]) -> str:
+    if all(len(one.views) == 1 for one in run_sets(views)):
+        return ""
+    return " " + _(
+        "Bands: from the lowest to the highest of the runs that differ in their seed alone; line: their mean."
+    )
 
 
 def validation_tokens(view: RunView) -> int:
@@ -120,11 +152,57 @@ def verdict(views: Sequence[RunView]) -> str:
     sentences = [_sentence(lead, unit) for lead in found]
     if len({view.config.training.batch_size * view.config.training.context_length for view in views}) > 1:
         sentences.append(_("The models read different amounts of text at each step."))
+    sentences += _chance(found[0], unit)
     changed = [view.label for view in views if view.run.events()]
     if changed:
         names = ", ".join(markdown_safe(name) for name in changed)
         sentences.append(_("Settings of {names} were changed on the way.").format(names=names))
     return " ".join(sentences)
+
+
+def _chance(lead: Lead, unit: str) -> list[str]:
+    """Whether the lead is more than the luck of a seed, where that was measured."""
+    if lead.spread is None:
+        return []
+    template = (
+        N_("Seeds alone move a run by {spread} {unit} (standard deviation), less than half of the lead.")
+        if lead.margin > 2 * lead.spread
+        else N_("Seeds alone move a run by {spread} {unit} (standard deviation): the lead may be luck.")
+    )
+    return [_(template).format(spread=f"{lead.spread:.3f}", unit=unit)]
+
+
+def difference_words(views: Sequence[RunView]) -> list[str]:
+    """What sets each of the later runs (or sets) apart from the first, in words (Markdown)."""
+    sets = run_sets(views)
+    first = sets[0].views[0].config
+    lines = []
+    for one in sets[1:]:
+        other = one.views[0].config
+        parts = []
+        if other.model.kind != first.model.kind:
+            parts.append(
+                _("{kind} instead of {other}").format(
+                    kind=kind_label(other.model.kind), other=kind_label(first.model.kind)
+                )
+            )
+        for name, old, new in changes(first, other):
+            if name != "model.kind":
+                field = markdown_safe(name.split(".")[-1])
+                parts.append(f"{field} {markdown_safe(_value(old))} → {markdown_safe(_value(new))}")
+        if other.fork and not parts:
+            parts.append(_("nothing but the branch at step {step}").format(step=f"{other.fork.step:,}"))
+        text = ", ".join(parts) or _("nothing")
+        lines.append(
+            _("**{name}** differs from **{first}** in: {parts}").format(
+                name=markdown_safe(one.label), first=markdown_safe(sets[0].label), parts=text
+            )
+        )
+    return lines
+
+
+def _value(value: Any) -> str:
+    return "–" if value is None else str(value)
 
 
 def _sentence(lead: Lead, unit: str) -> str:

@@ -58,10 +58,10 @@ def _optional_number(label: str, kind: type, value: Any, words: str, key: str, i
     chosen = st.toggle(f"{label}", value is not None, help=words, key=f"{key}_on", persist_state="session")
     if not chosen:
         return None
-    start = 1.0 if value is None else value
+    start = (info.examples or [1.0])[0] if value is None else value
     return st.number_input(
-        _("Value of {field}").format(field=label), value=kind(start), step=kind(1), help=words, key=key,
-        label_visibility="collapsed", persist_state="session",
+        _("Value of {field}").format(field=label), _limits(info)[0], value=kind(start), step=kind(1), help=words,
+        key=key, label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from lmviz.compare import AXES, Axis, labels, read_view
+from lmviz.compare import AXES, Axis, RunView, labels, read_view, run_sets
 from lmviz.errors import LmvizError
 from lmviz.runs import Run
 from lmviz.ui import cache
@@ -15,13 +15,16 @@ from lmviz.ui.comparison import (
     axis_names,
     caption,
     comparison_figure,
+    difference_words,
     markdown_safe,
     run_styles,
     verdict,
 )
 from lmviz.ui.i18n import _
-from lmviz.ui.run_card import run_card
+from lmviz.ui.run_card import run_card, wish_button
 from lmviz.ui.shell import forget
+from lmviz.ui.surprise import breakdown_panel
+from lmviz.ui.theme import RunStyle
 
 REFRESH = 0.5
 """Seconds between two looks at the run folders."""
@@ -71,22 +74,75 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
     runs = find(run_ids)
     views = [read_view(run, name) for run, name in zip(runs, labels(runs), strict=True)]
     styles = run_styles(views)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        axis = _axis_switch()
-        log_x = st.toggle(_("Logarithmic"), True, key="log_x", persist_state="session")
-    chart(
-        comparison_figure(views, styles, axis, log_x=log_x), "loss_chart", height=380, csv="loss", alt=alt_text(views),
-        caption=caption(views),
-    )  # fmt: skip
+    shown = _view_switch()
+    if shown == "loss":
+        _loss(views, styles)
+    else:
+        breakdown_panel(views, styles, shown)
     if words := verdict(views):
         st.success(words, icon=":material/emoji_events:")
-    width = 3 if len(views) in (3, 5, 6) else min(len(views), 4)
-    for start in range(0, len(views), width):
-        for column, view, style in zip(st.columns(width), views[start : start + width], styles[start:], strict=False):
-            with column, st.container(border=True):
-                run_card(view, style)
+    for words in difference_words(views):
+        st.caption(words)
+    _all_at_once(views)
+    style_of = {view.run.id: style for view, style in zip(views, styles, strict=True)}
+    sets = run_sets(views)
+    _cards([(one.views[0], style_of[one.views[0].run.id]) for one in sets if len(one.views) == 1])
+    for one in sets:
+        if len(one.views) > 1:
+            with st.expander(_("{name}, {count} seeds").format(name=markdown_safe(one.label), count=len(one.views))):
+                _cards([(view, style_of[view.run.id]) for view in one.views])
     if refresh_every(runs) != pace:
         st.rerun()
+
+
+def _view_switch() -> str:
+    names = {
+        "loss": _("Learning curves"), "place": _("By place in the window"), "class": _("By kind of character"),
+        "passage": _("Surprise, token by token"),
+    }  # fmt: skip
+    chosen = st.segmented_control(
+        _("What to compare"), list(names), default="loss", format_func=names.__getitem__, key="view",
+        bind="query-params", required=True, label_visibility="collapsed",
+    )  # fmt: skip
+    return str(chosen)
+
+
+def _loss(views: Sequence[RunView], styles: Sequence[RunStyle]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        axis = _axis_switch()
+        with st.popover(_("Chart"), icon=":material/tune:", key="chart_settings"):
+            log_x = st.toggle(_("Logarithmic x-axis"), True, key="log_x", persist_state="session")
+            log_y = st.toggle(_("Logarithmic loss"), False, key="log_y", persist_state="session")
+            smoothing = st.slider(
+                _("Smooth the training loss"), 0.0, 0.95, 0.0, 0.05, key="smoothing", persist_state="session",
+                help=_("Weight of what came before in the running mean; the validation loss is never smoothed."),
+            )  # fmt: skip
+    figure = comparison_figure(views, styles, axis, log_x=log_x, log_y=log_y, smoothing=smoothing)
+    words = caption(views)
+    if smoothing:
+        words += " " + _("The training loss is a running mean in which what came before weighs {weight}.").format(
+            weight=f"{smoothing:g}"
+        )
+    chart(figure, "loss_chart", height=380, csv="loss", alt=alt_text(views), caption=words)
+
+
+def _all_at_once(views: Sequence[RunView]) -> None:
+    """One press for all of one's own runs that move."""
+    moving = [view.run.id for view in views if view.status.active and not view.run.read_only]
+    if len(moving) < 2:
+        return
+    jobs = cache.jobs()
+    with st.container(horizontal=True, gap="small"):
+        wish_button(_("Pause all"), "pause", "all", lambda: [jobs.pause(run_id) for run_id in moving])
+        wish_button(_("Stop all"), "stop", "all", lambda: [jobs.stop(run_id) for run_id in moving])
+
+
+def _cards(pairs: Sequence[tuple[RunView, RunStyle]]) -> None:
+    width = 3 if len(pairs) in (3, 5, 6) else max(1, min(len(pairs), 4))
+    for start in range(0, len(pairs), width):
+        for column, (view, style) in zip(st.columns(width), pairs[start : start + width], strict=False):
+            with column, st.container(border=True):
+                run_card(view, style)
 
 
 def _axis_switch() -> Axis:

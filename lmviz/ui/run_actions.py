@@ -14,8 +14,9 @@ from lmviz.runs import Run
 from lmviz.settings import apply_settings
 from lmviz.training.extend import reopen
 from lmviz.ui import cache
+from lmviz.ui.branching import fork_control, longer_control
 from lmviz.ui.chart import chart
-from lmviz.ui.comparison import alt_text, caption, comparison_figure, run_styles, verdict
+from lmviz.ui.comparison import alt_text, caption, comparison_figure, difference_words, run_styles, verdict
 from lmviz.ui.i18n import _, translate_error
 from lmviz.ui.start import start_runs
 
@@ -41,8 +42,10 @@ def _single(run: Run) -> None:
             if st.button(_("Save"), key=f"save_{run.id}", type="primary"):
                 run.rename(name)
                 st.rerun()
+    fork_control(run)
     _duplicate(run)
     _resume(run)
+    longer_control(run)
     st.download_button(
         _("Download (zip)"), run.zip, f"{run.id}.zip", "application/zip", icon=":material/download:", on_click="ignore"
     )
@@ -127,6 +130,8 @@ def _compare(runs: Sequence[Run]) -> None:
         st.success(words, icon=":material/emoji_events:")
     if len(views) < 2:
         return
+    for words in difference_words(views):
+        st.caption(words)
     table = differences([view.config for view in views])
     st.subheader(_("What differs between them"), anchor=False)
     if not table:

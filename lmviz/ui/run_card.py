@@ -9,6 +9,7 @@ import streamlit as st
 from lmviz.compare import RunView
 from lmviz.summary import perplexity
 from lmviz.ui import cache
+from lmviz.ui.branching import fork_control, longer_control
 from lmviz.ui.i18n import _, translate_error
 from lmviz.ui.setup import duration
 from lmviz.ui.theme import RunStyle
@@ -33,6 +34,12 @@ def run_card(view: RunView, style: RunStyle) -> None:
     st.progress(min(1.0, status.step / status.steps) if status.steps else 0.0, text=_progress(view))
     if status.error:
         st.error(translate_error(status.error))
+    if status.stopped_early:
+        st.caption(
+            _("Stopped early: {count} validations without a better one. The best: {loss} at step {step}.").format(
+                count=view.config.training.early_stopping, loss=f"{status.best_loss:.3f}", step=f"{status.best_step:,}"
+            )
+        )
     _numbers(view)
     if view.run.read_only:
         st.caption(_("A sample that comes with lmviz."))
@@ -76,21 +83,25 @@ def _controls(view: RunView) -> None:
     run_id, state, jobs = view.run.id, view.status.state, cache.jobs()
     with st.container(horizontal=True, gap="small"):
         if state in ("queued", "running"):
-            _button(_("Pause"), "pause", run_id, lambda: jobs.pause(run_id))
+            wish_button(_("Pause"), "pause", run_id, lambda: jobs.pause(run_id))
         if state == "paused":
-            _button(_("Resume"), "play_arrow", run_id, lambda: jobs.start(run_id, cache.owner()))
-            _button(_("One step"), "skip_next", run_id, lambda: jobs.step(run_id, cache.owner()))
+            wish_button(_("Resume"), "play_arrow", run_id, lambda: jobs.start(run_id, cache.owner()))
+            wish_button(_("One step"), "skip_next", run_id, lambda: jobs.step(run_id, cache.owner()))
         if state in ("queued", "running", "paused"):
-            _button(_("Stop"), "stop", run_id, lambda: jobs.stop(run_id))
+            wish_button(_("Stop"), "stop", run_id, lambda: jobs.stop(run_id))
             if view.kind != "ngram":
                 _tuning(view)
         elif view.run.checkpoint_steps():
             st.page_link(
                 "pages/generate.py", label=_("Let it write"), icon=":material/edit_note:", query_params={"run": run_id}
             )
+            fork_control(view.run)
+            longer_control(view.run)
 
 
-def _button(words: str, icon: str, run_id: str, act: Callable[[], None]) -> None:
+def wish_button(words: str, icon: str, run_id: str, act: Callable[[], object]) -> None:
+    """A wish for a run; the page keeps looking until it shows."""
+
     def wish() -> None:
         st.session_state["watch_until"] = time.monotonic() + PATIENCE
         act()

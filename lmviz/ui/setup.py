@@ -6,15 +6,16 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig, TrainingConfig
+from lmviz.config import CorpusConfig, RecordingConfig, RunConfig, TokenizerConfig, TrainingConfig
 from lmviz.costs import check_costs
 from lmviz.errors import ConfigError, LmvizError
-from lmviz.limits import MAX_CARDS
+from lmviz.limits import MAX_CARDS, MAX_SEEDS
 from lmviz.presets import MODEL_PRESETS, SIZES, preset
 from lmviz.settings import validated
 from lmviz.ui import cache
 from lmviz.ui.fields import field_control
 from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.rate_finder import find_button, find_dialog
 from lmviz.ui.theme import label
 
 DEFAULT_KINDS = ("lstm", "gpt", None, None)
@@ -22,14 +23,25 @@ OWN_TRAINING = (
     "learning_rate", "schedule", "warmup_steps", "final_learning_rate", "clip_norm", "weight_decay", "batch_size",
     "context_length",
 )  # fmt: skip
+MORE_TRAINING = (
+    "optimizer", "momentum", "l1", "label_smoothing", "batches", "scheduled_sampling", "sampling_schedule",
+    "early_stopping", "precision",
+)  # fmt: skip
+ONLY_FOR = {
+    **dict.fromkeys(("batches", "scheduled_sampling", "sampling_schedule"), ("rnn", "nvsi", "gru", "lstm")),
+    "precision": ("gpt", "lstm"),
+}
+"""Fields that some kinds of models alone can take."""
+SEED_CHOICES = (1, 3, MAX_SEEDS)
 
 
 def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Callable[[list[RunConfig]], None]) -> None:
     """The cards, the shared settings and the button; `on_train` gets one configuration a card, in order."""
     vocab_size = cache.vocabulary_size(corpus.name, tokenizer)
     columns = st.columns(MAX_CARDS)
-    steps_place, seed_place, button_place = st.columns([4, 2, 2], vertical_alignment="bottom", gap="large")
+    steps_place, seed_place, repeat_place, button_place = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
     steps, seed = _shared(steps_place, seed_place)
+    seeds = _repetitions(repeat_place, seed)
     configs, broken = [], False
     for index, column in enumerate(columns):
         with column, st.container(border=True, key=f"card_{index}"):
@@ -45,10 +57,35 @@ def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Calla
     button_place.button(
         _("Train"), type="primary", icon=":material/play_arrow:", key="train", width="stretch",
         disabled=broken or not configs,
-        on_click=on_train, args=[_named(configs)],
+        on_click=on_train, args=[repeated(_named(configs), seeds)],
     )  # fmt: skip
     if not cache.is_warm():
         st.fragment(_wait_for_warmth, run_every=0.5)()
+
+
+def _repetitions(place: DeltaGenerator, seed: int) -> list[int]:
+    """Seeds to train every card with."""
+    with place:
+        count = st.selectbox(
+            _("Repeat over seeds"), SEED_CHOICES, 0, key="repetitions", persist_state="session",
+            format_func=lambda n: _("once") if n == 1 else _("{n} seeds").format(n=n), help=_(
+                "Trains every model several times, from different initial weights and in another order of the text:"
+                " a band shows how much is luck."
+            ),
+        )  # fmt: skip
+    return list(range(seed, seed + count))
+
+
+def repeated(configs: list[RunConfig], seeds: list[int]) -> list[RunConfig]:
+    """Every configuration once a seed; n-grams, which know no chance, once."""
+    if len(seeds) == 1:
+        return configs
+    runs = []
+    for config in configs:
+        for seed in seeds[:1] if config.model.kind == "ngram" else seeds:
+            training = config.training.model_copy(update={"seed": seed})
+            runs.append(config.model_copy(update={"training": training, "name": f"{config.name} (seed {seed})"}))
+    return runs
 
 
 def _wait_for_warmth() -> None:
@@ -87,9 +124,14 @@ def _card(index: int, corpus: CorpusConfig, tokenizer: TokenizerConfig, steps: i
     )  # fmt: skip
     shared = {"steps": 1 if kind == "ngram" else steps, "seed": seed}
     config = preset(kind, size, corpus=corpus.model_dump(), tokenizer=tokenizer.model_dump(), training=shared)
-    with st.popover(_("Settings"), icon=":material/tune:", width="stretch", key=f"settings_{index}_{kind}_{size}"):
-        values = _settings(config, f"{index}_{kind}_{size}")
-    return validated(values)
+    key = f"{index}_{kind}_{size}"
+    with st.popover(_("Settings"), icon=":material/tune:", width="stretch", key=f"settings_{key}"):
+        values = _settings(config, key)
+        wanted = kind != "ngram" and find_button(key)
+    config = validated(values)
+    if wanted:
+        find_dialog(config, key=f"training_{key}_learning_rate")
+    return config
 
 
 def _settings(config: RunConfig, key: str) -> dict[str, Any]:
@@ -105,6 +147,13 @@ def _settings(config: RunConfig, key: str) -> dict[str, Any]:
     for field in OWN_TRAINING:
         value = values["training"][field]
         values["training"][field] = field_control(TrainingConfig, field, value, f"training_{key}_{field}")
+    with st.expander(_("More"), key=f"more_{key}"):
+        for field in MORE_TRAINING:
+            if config.model.kind in ONLY_FOR.get(field, (config.model.kind,)):
+                value = values["training"][field]
+                values["training"][field] = field_control(TrainingConfig, field, value, f"training_{key}_{field}")
+        keep = values["recording"]["keep_best"]
+        values["recording"]["keep_best"] = field_control(RecordingConfig, "keep_best", keep, f"recording_{key}_keep")
     return values
 
 

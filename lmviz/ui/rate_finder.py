@@ -1,0 +1,60 @@
+"""Which learning rate? The range test in a dialog: a moment of training with a rising rate, and what it suggests."""
+
+import streamlit as st
+
+from lmviz.config import RunConfig
+from lmviz.errors import LmvizError
+from lmviz.ui import cache
+from lmviz.ui.chart import chart
+from lmviz.ui.figures.rates import rate_figure
+from lmviz.ui.i18n import _, translate_error
+
+
+def find_button(key: str) -> bool:
+    """Whether the person asked for the test just now."""
+    return st.button(
+        _("Find a learning rate"), icon=":material/troubleshoot:", key=f"find_rate_{key}", width="stretch",
+        help=_("Trains a copy for a hundred updates with a rate that rises from one to the next. Nothing is kept."),
+    )  # fmt: skip
+
+
+def find_dialog(config: RunConfig, key: str) -> None:
+    """Run the test; `key` is the state of the control that takes the suggestion over."""
+    st.dialog(_("Which learning rate?"), width="large")(_find)(config, key)
+
+
+def _find(config: RunConfig, key: str) -> None:
+    progress = st.progress(0.0, text=_("Training with a rising rate …"))
+    trials: list[dict[str, float]] = []
+    found: float | None = None
+    try:
+        for piece in cache.ask("learning_rates", config=config.model_dump(mode="json")):
+            trials += piece["trials"]
+            found = piece.get("suggestion")
+            progress.progress(min(1.0, len(trials) / 100), text=_("Training with a rising rate …"))
+    except LmvizError as error:
+        st.error(translate_error(error))
+        return
+    progress.empty()
+    figure = rate_figure(
+        [trial["rate"] for trial in trials], [trial["loss"] for trial in trials],
+        [trial["smoothed"] for trial in trials], found,
+        title=_("Where does the loss fall fastest?"), x=_("learning rate"), y=_("loss, nats a token"),
+        single=_("one update"), mean=_("running mean"),
+    )  # fmt: skip
+    words = _("Suggested: {rate}").format(rate=f"{found:g}") if found else _("The loss never fell: nothing to suggest.")
+    chart(
+        figure, "rate_chart", height=300, csv="learning_rates", alt=words, caption=_(
+            "Loss of each update of one copy of the model, the rate rising from update to update (Smith 2017). The"
+            " suggestion is twice the rate where the mean falls fastest: a long run with warm-up bears more than a"
+            " first moment. It is a place to start, not the best rate."
+        ),
+    )  # fmt: skip
+    if found:
+        st.button(
+            _("Use {rate}").format(rate=f"{found:g}"), type="primary", key="use_rate", on_click=_use, args=[key, found]
+        )
+
+
+def _use(key: str, rate: float) -> None:
+    st.session_state[key] = rate
