@@ -65,15 +65,15 @@ class RunSet:
         return self.views[0].kind
 
     def validation(self, axis: Axis) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(x, validation losses of each run there (runs, len(x))), up to where every run has been.
-
-        Runs of one set are validated at the same steps, so steps and tokens need no interpolation; seconds do.
+        """(x, validation losses of each run there (runs, len(x))), where every run has been; between two
+        measurements a line. Runs of one set are validated at the same steps, but not at the same seconds.
         """
         curves = [view.validation(axis) for view in self.views]
         if not all(len(x) for x, _ in curves):
             return np.zeros(0), np.zeros((len(curves), 0))
-        end = min(x[-1] for x, _ in curves)
-        x = curves[0][0][curves[0][0] <= end]
+        begin, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+        places = np.unique(np.concatenate([x for x, _ in curves]))
+        x = places[(begin <= places) & (places <= end)]
         return x, np.stack([np.interp(x, at, losses) for at, losses in curves])
 
 
@@ -138,6 +138,8 @@ def leads(views: Sequence[RunView]) -> list[Lead]:
     found = []
     for axis in AXES:
         curves = [runner.validation(axis) for runner in runners]
+        if not all(len(x) for x, _ in curves):
+            continue
         at = min(float(x[-1]) for x, _ in curves)
         losses = []  # of each set, (runs,)
         for runner, (x, rows) in zip(runners, curves, strict=True):

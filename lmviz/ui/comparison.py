@@ -69,11 +69,17 @@ def _curve(one: RunSet, style: RunStyle, axis: Axis, scale: float) -> Curve:
         train, validation = view.column("train_loss") * scale, view.column("val_loss") * scale
         return Curve(one.label, style, view.column(axis), train, validation, _events(view, axis))
     x, losses = one.validation(axis)
-    name = _("{name}, {count} seeds").format(name=one.label, count=len(one.views))
     nothing = np.full(len(x), np.nan)
     rows = losses * scale
     band = (x, rows.mean(0), rows.min(0), rows.max(0)) if len(x) else None
-    return Curve(name, style, x, nothing, nothing, band=band)
+    return Curve(set_label(one), style, x, nothing, nothing, band=band)
+
+
+def set_label(one: RunSet) -> str:
+    """The name of a run, or of a set and how many it has."""
+    if len(one.views) == 1:
+        return one.label
+    return _("{name}, {count} seeds").format(name=one.label, count=len(one.views))
 
 
 def _events(view: RunView, axis: Axis) -> tuple[tuple[float, str], ...]:
@@ -122,16 +128,13 @@ def caption(views: Sequence[RunView]) -> str:
     if not same_text(views):
         return _("These runs learned different texts, so their losses cannot be compared with each other.")
     counts = {validation_tokens(view) for view in views if view.data}
-    return _(
+    words = _(
         "Bold: validation loss, always on the same {tokens} tokens, spread over the end of the text that is kept for"
         " it. Thin: training loss, mean since the point before. Dashed: what needs no training."
-    ).format(tokens=" / ".join(f"{count:,}" for count in sorted(counts)) or "–") + _band_words(views)
-
-
-def _band_words(views: Sequence[RunView]) -> str:
+    ).format(tokens=" / ".join(f"{count:,}" for count in sorted(counts)) or "–")
     if all(len(one.views) == 1 for one in run_sets(views)):
-        return ""
-    return " " + _(
+        return words
+    return f"{words} " + _(
         "Bands: from the lowest to the highest of the runs that differ in their seed alone; line: their mean."
     )
 

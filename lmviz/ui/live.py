@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ from lmviz.ui.comparison import (
     difference_words,
     markdown_safe,
     run_styles,
+    set_label,
     verdict,
 )
 from lmviz.ui.i18n import _
@@ -74,9 +76,11 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
     runs = find(run_ids)
     views = [read_view(run, name) for run, name in zip(runs, labels(runs), strict=True)]
     styles = run_styles(views)
-    shown = _view_switch()
-    if shown == "loss":
-        _loss(views, styles)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        shown = _view_switch()
+        look = _loss_controls() if shown == "loss" else None
+    if look:
+        _loss(views, styles, look)
     else:
         breakdown_panel(views, styles, shown)
     if words := verdict(views):
@@ -89,7 +93,7 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
     _cards([(one.views[0], style_of[one.views[0].run.id]) for one in sets if len(one.views) == 1])
     for one in sets:
         if len(one.views) > 1:
-            with st.expander(_("{name}, {count} seeds").format(name=markdown_safe(one.label), count=len(one.views))):
+            with st.expander(markdown_safe(set_label(one))):
                 _cards([(view, style_of[view.run.id]) for view in one.views])
     if refresh_every(runs) != pace:
         st.rerun()
@@ -107,21 +111,34 @@ def _view_switch() -> str:
     return str(chosen)
 
 
-def _loss(views: Sequence[RunView], styles: Sequence[RunStyle]) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        axis = _axis_switch()
-        with st.popover(_("Chart"), icon=":material/tune:", key="chart_settings"):
-            log_x = st.toggle(_("Logarithmic x-axis"), True, key="log_x", persist_state="session")
-            log_y = st.toggle(_("Logarithmic loss"), False, key="log_y", persist_state="session")
-            smoothing = st.slider(
-                _("Smooth the training loss"), 0.0, 0.95, 0.0, 0.05, key="smoothing", persist_state="session",
-                help=_("Weight of what came before in the running mean; the validation loss is never smoothed."),
-            )  # fmt: skip
-    figure = comparison_figure(views, styles, axis, log_x=log_x, log_y=log_y, smoothing=smoothing)
+@dataclass(frozen=True)
+class Look:
+    """How the curves are drawn."""
+
+    axis: Axis
+    log_x: bool
+    log_y: bool
+    smoothing: float
+
+
+def _loss_controls() -> Look:
+    axis = _axis_switch()
+    with st.popover(_("Chart"), icon=":material/tune:", key="chart_settings"):
+        log_x = st.toggle(_("Logarithmic x-axis"), True, key="log_x", persist_state="session")
+        log_y = st.toggle(_("Logarithmic loss"), False, key="log_y", persist_state="session")
+        smoothing = st.slider(
+            _("Smooth the training loss"), 0.0, 0.95, 0.0, 0.05, key="smoothing", persist_state="session",
+            help=_("Weight of what came before in the running mean; the validation loss is never smoothed."),
+        )  # fmt: skip
+    return Look(axis, log_x, log_y, smoothing)
+
+
+def _loss(views: Sequence[RunView], styles: Sequence[RunStyle], look: Look) -> None:
+    figure = comparison_figure(views, styles, look.axis, log_x=look.log_x, log_y=look.log_y, smoothing=look.smoothing)
     words = caption(views)
-    if smoothing:
+    if look.smoothing:
         words += " " + _("The training loss is a running mean in which what came before weighs {weight}.").format(
-            weight=f"{smoothing:g}"
+            weight=f"{look.smoothing:g}"
         )
     chart(figure, "loss_chart", height=380, csv="loss", alt=alt_text(views), caption=words)
 

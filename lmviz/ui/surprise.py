@@ -1,13 +1,15 @@
 """Where two models are surprised: by place in the window, by kind of character, and on one held-out passage."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from lmviz.compare import RunView, same_text, same_tokens
+from lmviz.compare import RunView, run_sets, same_text, same_tokens
 from lmviz.ui.chart import chart
+from lmviz.ui.comparison import set_label
 from lmviz.ui.figures.breakdown import Parts, class_figure, place_figure
 from lmviz.ui.i18n import _
 from lmviz.ui.theme import RunStyle
@@ -29,21 +31,44 @@ def class_names() -> dict[str, str]:
 
 def breakdown_panel(views: Sequence[RunView], styles: Sequence[RunStyle], view_name: str) -> None:
     """One of the views `place`, `class`, `passage`, from the newest validation of each run."""
-    measured = [(v, s) for v, s in zip(views, styles, strict=True) if v.run.validation() and v.run.breakdown()]
+    style_of = {view.run.id: style for view, style in zip(views, styles, strict=True)}
+    measured = [Measured(view) for view in views if view.run.breakdown() and view.run.validation()]
     if not measured:
         st.info(_("This appears with the first validation of a run."), icon=":material/hourglass_empty:")
-        return
-    known, looks = [v for v, _s in measured], [s for _v, s in measured]
-    if view_name == "passage":
-        _passage_panel(known)
+    elif view_name == "passage":
+        _passage_panel(measured)
     elif view_name == "place":
-        _places(known, looks)
+        _places(measured, style_of)
     else:
-        _classes(known, looks)
+        _classes(measured, style_of)
 
 
-def _tokens_words(views: Sequence[RunView]) -> str:
+class Measured:
+    """A run with its newest line of validation.jsonl, read once."""
+
+    def __init__(self, view: RunView) -> None:
+        self.view = view
+        self.facts = view.run.breakdown()
+        self.line = view.run.validation()[-1]
+
+
+def _parts(
+    measured: Sequence[Measured], styles: Mapping[str, RunStyle], column: str, names: Callable[[Measured], list[Any]]
+) -> list[Parts]:
+    """A column of the newest line of every run, sets over seeds together."""
+    of_run = {one.view.run.id: one for one in measured}
+    parts = []
+    for run_set in run_sets([one.view for one in measured]):
+        members = [of_run[view.run.id] for view in run_set.views]
+        rows = [list(v.values()) if isinstance(v := one.line[column], dict) else v for one in members]
+        style = styles[run_set.views[0].run.id]
+        parts.append(Parts(set_label(run_set), style, names(members[0]), np.array(rows, dtype=np.float64)))
+    return parts
+
+
+def _tokens_words(measured: Sequence[Measured]) -> str:
     """A warning where a loss a token does not mean the same for all."""
+    views = [one.view for one in measured]
     if not same_text(views):
         return " " + _("These runs learned different texts, so their losses cannot be compared with each other.")
     if not same_tokens(views):
@@ -51,62 +76,56 @@ def _tokens_words(views: Sequence[RunView]) -> str:
     return ""
 
 
-def _places(views: Sequence[RunView], styles: Sequence[RunStyle]) -> None:
-    runs = [
-        Parts(v.label, s, v.run.breakdown()["places"], np.array(v.run.validation()[-1]["by_place"]))
-        for v, s in zip(views, styles, strict=True)
-    ]
+def _places(measured: Sequence[Measured], styles: Mapping[str, RunStyle]) -> None:
+    runs = _parts(measured, styles, "by_place", lambda one: one.facts["places"])
     figure = place_figure(
         runs, title=_("How much does it help to have read more?"),
         x=_("place in the window, tokens"), y=_("loss, nats a token"),
     )  # fmt: skip
     alt = "; ".join(f"{run.label}: {run.losses[0]:.2f} → {run.losses[-1]:.2f}" for run in runs)
     chart(
-        figure, "place_chart", height=360,
+        figure, "place_chart", height=380,
         alt=_("Loss at the first and at the last place: {losses}").format(losses=alt), caption=_(
             "Newest validation loss of each run at each place of the window: at place 1 a model has read one token, and"
             " the further right, the more. Where the curve stays level, more text no longer helps."
-        ) + _tokens_words(views),
+        ) + _tokens_words(measured),
     )  # fmt: skip
 
 
-def _classes(views: Sequence[RunView], styles: Sequence[RunStyle]) -> None:
+def _classes(measured: Sequence[Measured], styles: Mapping[str, RunStyle]) -> None:
     names = class_names()
-    runs = [
-        Parts(v.label, s, [names[name] for name in line], np.array(list(line.values())))
-        for v, s in zip(views, styles, strict=True)
-        for line in [v.run.validation()[-1]["by_class"]]
-    ]
+    runs = _parts(measured, styles, "by_class", lambda one: [names[name] for name in one.line["by_class"]])
     figure = class_figure(runs, title=_("Which characters are hard?"), y=_("loss, nats a token"))
-    counts = views[0].run.breakdown()["class_tokens"]
-    many = ", ".join(f"{names[name]} {count:,}" for name, count in counts.items())
+    many = ", ".join(f"{names[name]} {count:,}" for name, count in measured[0].facts["class_tokens"].items())
     alt = "; ".join(
         f"{run.label}: " + ", ".join(f"{name} {loss:.2f}" for name, loss in zip(run.names, run.losses, strict=True))
         for run in runs
     )
     chart(
-        figure, "class_chart", height=360, alt=alt,
-        caption=_(
+        figure, "class_chart", height=380, alt=alt, caption=_(
             "Newest validation loss of each run, split by the kind of character that was to be predicted (a longer"
             " token counts by its first character that is no space). Tokens measured: {many}."
-        ).format(many=many) + _tokens_words(views),
+        ).format(many=many) + _tokens_words(measured),
     )  # fmt: skip
 
 
-def _passage_panel(views: Sequence[RunView]) -> None:
-    """The same held-out passage for one or two runs, and their difference."""
-    by_id = {view.run.id: view for view in views}
-    ids = list(by_id)
-    first, second = st.columns(2)
-    with first:
-        one = by_id[_choice(_("Model above"), ids, 0, by_id, "passage_one")]
-    with second:
-        other = by_id[_choice(_("Model below"), ids, min(1, len(ids) - 1), by_id, "passage_other")]
-    shown = [one] if one is other else [one, other]
-    for view in shown:
-        st.html(_passage(view))
-    if len(shown) == 2 and same_tokens(shown) and same_text(shown):
-        st.html(_difference(one, other))
+def _passage_panel(measured: Sequence[Measured]) -> None:
+    """The same held-out passage for one or two runs side by side, and their difference."""
+    known = {one.view.run.id: one for one in measured}
+    sets = run_sets([one.view for one in measured])
+    second_set = list(known).index(sets[min(1, len(sets) - 1)].views[0].run.id)
+    columns = st.columns(2)
+    shown = []
+    for column, words, index, key in (
+        (columns[0], _("First model"), 0, "passage_one"), (columns[1], _("Second model"), second_set, "passage_other")
+    ):  # fmt: skip
+        with column:
+            one = known[_choice(words, list(known), index, known, key)]
+            st.html(_passage(one))
+            shown.append(one)
+    first, second = shown
+    if first is not second and same_tokens([first.view, second.view]) and same_text([first.view, second.view]):
+        st.html(_difference(first, second))
     st.caption(
         _(
             "The beginning of the text kept for validation, which no model has learned from. Shade: surprise, the"
@@ -117,36 +136,35 @@ def _passage_panel(views: Sequence[RunView]) -> None:
     )
 
 
-def _choice(words: str, ids: list[str], index: int, views: dict[str, RunView], key: str) -> str:
+def _choice(words: str, ids: list[str], index: int, known: Mapping[str, Measured], key: str) -> str:
     if st.session_state.get(key) not in (None, *ids):
         del st.session_state[key]
-    chosen = st.selectbox(words, ids, index, format_func=lambda run_id: views[run_id].label, key=key)
-    return str(chosen)
+    return str(st.selectbox(words, ids, index, format_func=lambda run_id: known[run_id].view.label, key=key))
 
 
-def _passage(view: RunView) -> str:
-    line, tokens = view.run.validation()[-1], view.run.breakdown()["tokens"]
+def _passage(one: Measured) -> str:
+    line, tokens = one.line, one.facts["tokens"]
     spans = "".join(
         f'<span class="tok" tabindex="0" style="--unsure:{min(100, round(100 * nats / MOST_NATS))}%"'
         f' data-tip="{_tip(token, nats)}">{html.escape(token)}</span>'
         for token, nats in zip(tokens, line["passage"], strict=True)
     )
     head = _("{name}, after {step} steps: {nats} nats a token").format(
-        name=view.label, step=f"{line['step']:,}", nats=f"{np.mean(line['passage']):.3f}"
+        name=one.view.label, step=f"{line['step']:,}", nats=f"{np.mean(line['passage']):.3f}"
     )
     return f'<div class="passage-head">{html.escape(head)}</div><div class="written passage">{spans}</div>'
 
 
-def _difference(one: RunView, other: RunView) -> str:
-    tokens = one.run.breakdown()["tokens"]
-    surprises = [np.array(view.run.validation()[-1]["passage"]) for view in (one, other)]
+def _difference(one: Measured, other: Measured) -> str:
+    tokens = one.facts["tokens"]
+    gains = np.array(one.line["passage"]) - np.array(other.line["passage"])
     spans = "".join(
         f'<span class="tok {"ahead" if gain > 0 else "behind"}" tabindex="0"'
         f' style="--unsure:{min(100, round(100 * abs(gain) / MOST_DIFFERENCE))}%"'
         f' data-tip="{html.escape(visible_token(token))}&#10;{gain:+.3f}">{html.escape(token)}</span>'
-        for token, gain in zip(tokens, (surprises[0] - surprises[1]).tolist(), strict=True)
+        for token, gain in zip(tokens, gains.tolist(), strict=True)
     )
-    head = _("Blue: the model below expected the token more. Orange: the model above did.")
+    head = _("The difference. Blue: the second model expected the token more. Orange: the first did.")
     return f'<div class="passage-head">{html.escape(head)}</div><div class="written passage">{spans}</div>'
 
 
