@@ -17,7 +17,8 @@ def fork_control(run: Run) -> None:
     steps = [step for step in run.checkpoint_steps() if step < config.training.steps]
     if config.model.kind == "ngram" or not steps:
         return
-    with st.popover(_("What if?"), icon=":material/fork_right:", key=f"fork_{run.id}"):
+    count = st.session_state.get("branches", 0)  # after a branch the popover is another one, and closed
+    with st.popover(_("What if?"), icon=":material/fork_right:", key=f"fork_{run.id}_{count}"):
         st.caption(_("Go on from a moment of this run with other settings. The run itself stays as it is."))
         if len(steps) > 1:
             step = st.select_slider(
@@ -55,6 +56,7 @@ def _branch_off(run: Run, step: int, settings: list[str]) -> None:
     except LmvizError as error:
         st.error(translate_error(error))
         return
+    st.session_state["branches"] = st.session_state.get("branches", 0) + 1
     st.switch_page("pages/train.py", query_params={"runs": f"{run.id},{new.id}"})
 
 

@@ -13,7 +13,7 @@ from lmviz.ui.i18n import _, translate_error
 def find_button(key: str) -> bool:
     """Whether the person asked for the test just now."""
     return st.button(
-        _("Find a learning rate"), icon=":material/troubleshoot:", key=f"find_rate_{key}", width="stretch",
+        _("Find a learning rate"), icon=":material/troubleshoot:", key=f"find_rate_{key}", type="tertiary",
         help=_("Trains a copy for a hundred updates with a rate that rises from one to the next. Nothing is kept."),
     )  # fmt: skip
 
@@ -24,18 +24,11 @@ def find_dialog(config: RunConfig, key: str) -> None:
 
 
 def _find(config: RunConfig, key: str) -> None:
-    progress = st.progress(0.0, text=_("Training with a rising rate …"))
-    trials: list[dict[str, float]] = []
-    found: float | None = None
     try:
-        for piece in cache.ask("learning_rates", config=config.model_dump(mode="json")):
-            trials += piece["trials"]
-            found = piece.get("suggestion")
-            progress.progress(min(1.0, len(trials) / 100), text=_("Training with a rising rate …"))
+        trials, found = _measure(config)
     except LmvizError as error:
         st.error(translate_error(error))
         return
-    progress.empty()
     figure = rate_figure(
         [trial["rate"] for trial in trials], [trial["loss"] for trial in trials],
         [trial["smoothed"] for trial in trials], found,
@@ -50,10 +43,29 @@ def _find(config: RunConfig, key: str) -> None:
             " first moment. It is a place to start, not the best rate."
         ),
     )  # fmt: skip
-    if found:
-        st.button(
-            _("Use {rate}").format(rate=f"{found:g}"), type="primary", key="use_rate", on_click=_use, args=[key, found]
-        )
+    if not found:
+        st.caption(words)
+    elif st.button(
+        _("Use {rate}").format(rate=f"{found:g}"), type="primary", key="use_rate", on_click=_use, args=[key, found]
+    ):
+        st.rerun()  # closes the dialog
+
+
+def _measure(config: RunConfig) -> tuple[list[dict[str, float]], float | None]:
+    """Trials and suggestion; kept in the session, as the dialog runs again when its button is pressed."""
+    known = st.session_state.get("rate_trials")
+    if known and known[0] == config:
+        return known[1], known[2]
+    progress = st.progress(0.0, text=_("Training with a rising rate …"))
+    trials: list[dict[str, float]] = []
+    found: float | None = None
+    for piece in cache.ask("learning_rates", config=config.model_dump(mode="json")):
+        trials += piece["trials"]
+        found = piece.get("suggestion")
+        progress.progress(min(1.0, len(trials) / 100), text=_("Training with a rising rate …"))
+    progress.empty()
+    st.session_state["rate_trials"] = (config, trials, found)
+    return trials, found
 
 
 def _use(key: str, rate: float) -> None:

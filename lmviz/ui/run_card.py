@@ -43,8 +43,7 @@ def run_card(view: RunView, style: RunStyle) -> None:
     _numbers(view)
     if view.run.read_only:
         st.caption(_("A sample that comes with lmviz."))
-    else:
-        _controls(view)
+    _controls(view)
     _sample(view)
 
 

@@ -127,9 +127,8 @@ def _card(index: int, corpus: CorpusConfig, tokenizer: TokenizerConfig, steps: i
     key = f"{index}_{kind}_{size}"
     with st.popover(_("Settings"), icon=":material/tune:", width="stretch", key=f"settings_{key}"):
         values = _settings(config, key)
-        wanted = kind != "ngram" and find_button(key)
     config = validated(values)
-    if wanted:
+    if kind != "ngram" and find_button(key):
         find_dialog(config, key=f"training_{key}_learning_rate")
     return config
 
