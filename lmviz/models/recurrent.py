@@ -81,19 +81,15 @@ class RecurrentModel(LanguageModel):
 
     @torch.no_grad()
     def trace(self, tokens: Tensor) -> dict[str, Tensor]:
-        """As the contract says, through the readable step; without dropout, whatever the mode."""
-        x: Tensor = self.embedding(tokens)  # (T, D)
+        """As the contract says, without dropout, whatever the mode: run fast, then every signal from the outputs."""
+        x: Tensor = self.embedding(tokens[None])  # (1, T, D)
         layers: list[dict[str, Tensor]] = []
-        for cell in self.layers:
-            state = cell.initial_state(1)
-            steps: list[dict[str, Tensor]] = []
-            for row in x[:, None]:  # (1, D)
-                state, seen = cell.step(row, state)
-                steps.append(seen)
-            layers.append({name: torch.cat([seen[name] for seen in steps]) for name in cell.signals})  # (T, H)
-            x = layers[-1]["hidden"]
-        signals = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}  # (L, T, H)
-        return {**signals, "logits": self.head(x)}  # (T, V)
+        for cell, state in zip(self.layers, self.initial_state(1), strict=True):
+            outputs, _ = cell.forward_sequence(x, state)  # (1, T, H)
+            layers.append(cell.signals_of(x, outputs, state))
+            x = outputs
+        signals = {name: torch.cat([layer[name] for layer in layers]) for name in layers[0]}  # (L, T, H)
+        return {**signals, "logits": self.head(x[0])}  # (T, V)
 
 
 def build(
