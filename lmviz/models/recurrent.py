@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lmviz.config import GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
 from lmviz.models.base import LanguageModel
-from lmviz.models.cells import CELLS, Cell, CellState, NVSICell
+from lmviz.models.cells import CELLS, Cell, CellState, FastCell, NVSICell
 from lmviz.models.init import init_cell
 
 StackState = tuple[CellState, ...]
@@ -52,13 +53,22 @@ class RecurrentModel(LanguageModel):
 
     def run(self, tokens: Tensor, state: StackState) -> tuple[Tensor, StackState]:
         """(B, T), T >= 1, from a state -> what the top layer gives (B, T, H) and the state after the last token."""
-        x: Tensor = self.dropout(self.embedding(tokens))  # (B, T, D)
-        after = []
-        for cell, before in zip(self.layers, state, strict=True):
-            x, last = cell.forward_sequence(x, before)  # (B, T, H)
-            x = self.dropout(x)
+        lowest, *higher = self.layers
+        x, last = self._run_lowest(lowest, tokens, state[0])
+        after = [last]
+        for cell, before in zip(higher, state[1:], strict=True):
+            x, last = cell.forward_sequence(self.dropout(x), before)  # (B, T, H)
             after.append(last)
-        return x, tuple(after)
+        return self.dropout(x), tuple(after)
+
+    def _run_lowest(self, cell: Cell, tokens: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        """Every token of one kind has the same product with W_ih: it is taken once a kind, not once a place."""
+        dropping = self.training and self.dropout.p > 0
+        if isinstance(cell, FastCell) and not dropping and self.vocab_size < tokens.numel():
+            table = cell.project(self.embedding.weight)  # (V, G*H)
+            projected = F.embedding(tokens.T, table)  # (T, B, G*H): time-major, as the cell wants it in memory
+            return cell.forward_projected(projected.transpose(0, 1), state)
+        return cell.forward_sequence(self.dropout(self.embedding(tokens)), state)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x, _ = self.run(tokens, self.initial_state(len(tokens)))
