@@ -1,4 +1,4 @@
-"""The fast ways through a sequence against the readable step: values, gradients, dL/dh_t, signals."""
+"""The fast ways through a sequence against the readable step: values, gradients, signals."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -6,61 +6,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from cells import FAST, D, H, close, gradients, inputs_for, make_cell, make_model, randomise, stepped
+from torch import Tensor
 
-from lmviz.config import GPTConfig, GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
-from lmviz.models import build_model
 from lmviz.models.base import Batch
-from lmviz.models.cells import CELLS, Cell, CellState, FastCell, NVSICell
-from lmviz.models.recurrent import RecurrentModel
-from lmviz.models.state_gradients import gives_state_gradients, watch_state_gradients
-
-D, H = 4, 6
-FAST = ["rnn", "nvsi", "carry", "gru"]
-CONFIGS: dict[str, Any] = {
-    "rnn": RNNConfig,
-    "nvsi": NVSIConfig,
-    "carry": lambda **settings: NVSIConfig(carry=True, **settings),
-    "gru": GRUConfig,
-    "lstm": LSTMConfig,
-}
+from lmviz.models.cells import Cell, CellState, FastCell
 
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
     torch.manual_seed(0)
-
-
-def close(ours: Any, theirs: Any, tolerance: float = 1e-10) -> None:
-    torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
-
-
-def randomise(module: nn.Module, std: float = 0.4) -> None:
-    """No zero bias: a wrong place for any parameter then shows."""
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=std)
-
-
-def make_cell(kind: str, dtype: torch.dtype = torch.float64) -> Cell:
-    cell = NVSICell(D, H, carry=True) if kind == "carry" else CELLS[kind](D, H)
-    randomise(cell)
-    return cell.to(dtype)
-
-
-def make_model(kind: str, layers: int = 1, vocab: int = 7, **settings: Any) -> RecurrentModel:
-    config = CONFIGS[kind](embedding_dim=D, hidden_size=H, num_layers=layers, **settings)
-    model = build_model(config, vocab, 8)
-    assert isinstance(model, RecurrentModel)
-    randomise(model)
-    return model.double()
-
-
-def inputs_for(cell: Cell, batch: int, length: int) -> tuple[Tensor, CellState]:
-    """A sequence (B, T, D) and a state that is not zero; gradients are wanted."""
-    like = {"dtype": cell.weight_hh.dtype, "requires_grad": True}
-    state = tuple(torch.randn(batch, H, **like) for _ in range(cell.state_size))
-    return torch.randn(batch, length, D, **like), state
 
 
 def by_steps(cell: Cell, x: Tensor, state: CellState) -> tuple[Tensor, CellState]:
@@ -189,17 +145,6 @@ def test_closed_and_open_gates_give_no_nan(kind: str, std: float) -> None:
         assert grad.isfinite().all()
 
 
-def stepped(model: RecurrentModel, tokens: Tensor, state: Any) -> tuple[Tensor, list[list[Tensor]], Any]:
-    """Logits (B, T, V) by `step_from`, every hidden state by layer and time, and the last state."""
-    rows, hidden = [], [[] for _ in model.layers]
-    for column in tokens.unbind(1):
-        logits, state = model.step(column, state)
-        rows.append(logits)
-        for layer, (h,) in zip(hidden, state, strict=True):
-            layer.append(h)
-    return torch.stack(rows, 1), hidden, state
-
-
 @pytest.mark.parametrize("vocab", [7, 90], ids=["few kinds of tokens", "more kinds than places"])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("kind", FAST)
@@ -228,60 +173,6 @@ def test_dropout_is_drawn_place_by_place(kind: str) -> None:
     assert seen.shape[:2] == (20, 4)
     assert 0 < (seen == 0).sum() < seen.numel()
     assert seen.flatten(0, 1).unique(dim=0).shape[0] > 1
-
-
-@pytest.mark.parametrize("where", ["every step", "last step"])
-@pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("kind", FAST)
-def test_watched_gradients_are_autograds(kind: str, layers: int, where: str) -> None:
-    model = make_model(kind, layers)
-    tokens, targets = torch.randint(7, (2, 3, 8))
-
-    def loss(logits: Tensor) -> Tensor:
-        rows = slice(-1, None) if where == "last step" else slice(None)
-        return nn.functional.cross_entropy(logits[:, rows].flatten(0, 1), targets[:, rows].flatten(), reduction="sum")
-
-    with watch_state_gradients(model) as seen:
-        loss(model(tokens)).backward()
-    logits, hidden, _ = stepped(model, tokens, model.initial_state(3))
-    flat = [h for layer in hidden for h in layer]
-    expected = torch.stack(torch.autograd.grad(loss(logits), flat)).unflatten(0, (layers, -1))  # (L, T, B, H)
-    assert [len(layer) for layer in seen] == [1] * layers
-    close(torch.stack([layer[0] for layer in seen]), expected.transpose(1, 2))
-    assert expected.abs().amax((0, 2, 3)).min() > 0
-
-
-def gradients(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    model.zero_grad()
-    loss: Any = model.loss(batch)  # type: ignore[operator]
-    loss.backward()
-    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-
-
-@pytest.mark.parametrize("kind", FAST)
-def test_watching_changes_nothing_and_leaves_nothing(kind: str) -> None:
-    model, batch = make_model(kind, 2), Batch(*torch.randint(7, (2, 3, 8)))
-    expected = gradients(model, batch)
-    with watch_state_gradients(model) as outer:
-        close(gradients(model, batch), expected, 0)
-        with pytest.raises(ZeroDivisionError), watch_state_gradients(model) as inner:
-            gradients(model, batch)
-            raise ZeroDivisionError
-        gradients(model, batch)
-    gradients(model, batch)
-    assert [len(layer) for layer in outer] == [2, 2] and [len(layer) for layer in inner] == [1, 1]
-    assert all(cell.state_gradients is None for cell in model.layers if isinstance(cell, FastCell))
-    close(gradients(deepcopy(model), batch), expected, 0)
-    assert [len(layer) for layer in outer] == [2, 2]
-
-
-@pytest.mark.parametrize("config", [LSTMConfig(embedding_dim=D, hidden_size=H), GPTConfig(d_model=8, num_heads=2)])
-def test_a_model_that_gives_no_state_gradients_says_so(config: Any) -> None:
-    model = build_model(config, 7, 8)
-    assert not gives_state_gradients(model)
-    with pytest.raises(TypeError, match="no gradients of its hidden states"), watch_state_gradients(model):
-        pass
-    assert gives_state_gradients(make_model("gru"))
 
 
 @pytest.mark.parametrize("kind", FAST)
