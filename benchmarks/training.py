@@ -195,9 +195,17 @@ def seconds(step: Callable[[], None]) -> float:
 
 def measure(pair: Pair, rounds: int) -> tuple[float, float, float]:
     """Median seconds of an update of each side, and the median ratio; the first round, a warm-up, does not count."""
-    times = [(seconds(pair.ours), seconds(pair.peers)) for _ in range(rounds + 1)][1:]
+    times = [one_round(pair, peers_first=bool(number % 2)) for number in range(rounds + 1)][1:]
     mine, theirs = (statistics.median(column) for column in zip(*times, strict=True))
     return mine, theirs, statistics.median(b / a for a, b in times)
+
+
+def one_round(pair: Pair, peers_first: bool) -> tuple[float, float]:
+    """Seconds of an update of lmviz and of the peer."""
+    if peers_first:
+        theirs = seconds(pair.peers)
+        return seconds(pair.ours), theirs
+    return seconds(pair.ours), seconds(pair.peers)
 
 
 def main() -> int:
