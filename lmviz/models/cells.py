@@ -1,8 +1,9 @@
 """The recurrent cells, each as one readable step in which every gate has a name.
 
 Not the model around them (recurrent.py). Weights have torch.nn's layout and gate order, so that they copy over.
-The equations of a cell stand in its `step_from` and nowhere else; a faster way through a whole sequence may replace
-`forward_sequence`, and has to equal it.
+The equations of a cell stand in its `step_from`: that is the path to read, and the one that looking inside takes.
+Training takes `forward_sequence`, which must equal the loop over `step_from`, by faster ways: fast.py for the RNN, NVSI
+and GRU, torch's fused kernel for the LSTM.
 
 Papers: Elman 1990 (RNN), Hochreiter and Schmidhuber 1997 and Gers et al. 2000 (LSTM), Cho et al. 2014 (GRU).
 Shapes: B batch, T time, D input width, H hidden, G blocks of rows (one a gate or candidate).
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lmviz.models import fast
 from lmviz.models.init import init_cell
 
 CellState = tuple[Tensor, ...]
@@ -66,7 +68,7 @@ class Cell(nn.Module, ABC):
     def forward_sequence(self, x: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """All steps: x (B, T, D), T >= 1, and state -> hidden states (B, T, H) and the last state.
 
-        The seam for faster ways: a subclass may override this as long as it equals the loop over `step`.
+        The seam for faster ways: a subclass may override this as long as it equals this loop over `step`.
         """
         outputs = []
         for projected in self.project(x).unbind(1):  # one product for all steps; then (B, G*H) a step
@@ -74,8 +76,50 @@ class Cell(nn.Module, ABC):
             outputs.append(state[0])
         return torch.stack(outputs, 1), state
 
+    def signals_of(self, x: Tensor, outputs: Tensor, state: CellState) -> dict[str, Tensor]:
+        """Every signal of a sequence that has been run, all steps at once, by the equations of `step_from`.
 
-class RNNCell(Cell):
+        Args:
+            x: what went in (..., T, D).
+            outputs: the hidden states that `forward_sequence` gave (..., T, H).
+            state: the state before the first step, (..., H) each.
+
+        Returns:
+            name -> (..., T, H), in the order of `signals`.
+        """
+        _, values = self.step_from(self.project(x), (_shifted(state[0], outputs),))
+        return dict(zip(self.signals, values, strict=True))
+
+
+def _shifted(first: Tensor, values: Tensor) -> Tensor:
+    """What was there before each step: first (..., H) and values (..., T, H) -> (..., T, H)."""
+    return torch.cat([first.unsqueeze(-2), values[..., :-1, :]], -2)
+
+
+class FastCell(Cell):
+    """A cell that has a recipe in fast.py."""
+
+    state_gradients: list[Tensor] | None = None
+    """Where the backward pass puts dL/dh_t; set it by `watch_state_gradients` (state_gradients.py)."""
+
+    @property
+    @abstractmethod
+    def recipe(self) -> fast.Recipe:
+        """The equations once more, as whole sequences want them."""
+
+    def forward_sequence(self, x: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        projected = self.project(x.transpose(0, 1).contiguous())  # (T, B, G*H), as fast.py wants it in memory
+        return self.forward_projected(projected.transpose(0, 1), state)
+
+    def forward_projected(self, projected: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        """`forward_sequence` from what `project` gives, (B, T, G*H)."""
+        outputs, last = fast.run(
+            self.recipe, projected, state[0], self.weight_hh, self.bias_hh, seen=self.state_gradients
+        )
+        return outputs, (last,)
+
+
+class RNNCell(FastCell):
     """The plain recurrent network (Elman 1990).
 
     h = tanh(W_ih x + b_ih + W_hh h_before + b_hh)
@@ -83,13 +127,14 @@ class RNNCell(Cell):
 
     blocks = ("hidden",)
     signals = ("hidden",)
+    recipe = fast.RNN()
 
     def step_from(self, projected: Tensor, state: CellState) -> tuple[CellState, tuple[Tensor, ...]]:
         hidden = torch.tanh(projected + self.recur(state[0]))
         return (hidden,), (hidden,)
 
 
-class NVSICell(Cell):
+class NVSICell(FastCell):
     """NVSI-RNN, "non-vanishing sigmoid input"; known from one article only, so its equations are printed here.
 
     i = sigmoid(W_xi x + W_hi h_before + b_i)       gate.input
@@ -107,6 +152,10 @@ class NVSICell(Cell):
         super().__init__(input_size, hidden_size)
         self.carry = carry
 
+    @property
+    def recipe(self) -> fast.Recipe:
+        return fast.NVSI(self.carry)
+
     def step_from(self, projected: Tensor, state: CellState) -> tuple[CellState, tuple[Tensor, ...]]:
         gate, candidate = (projected + self.recur(state[0])).chunk(2, -1)
         gate, candidate = torch.sigmoid(gate), torch.tanh(candidate)
@@ -116,7 +165,7 @@ class NVSICell(Cell):
         return (hidden,), (hidden, gate, candidate)
 
 
-class GRUCell(Cell):
+class GRUCell(FastCell):
     """Gated recurrent unit (Cho et al. 2014), in torch's form: the reset gate acts after the recurrent product.
 
     r = sigmoid(W_ir x + b_ir + W_hr h_before + b_hr)           gate.reset
@@ -127,6 +176,7 @@ class GRUCell(Cell):
 
     blocks = ("gate.reset", "gate.update", "candidate")
     signals = ("hidden", "gate.reset", "gate.update", "candidate")
+    recipe = fast.GRU()
 
     def step_from(self, projected: Tensor, state: CellState) -> tuple[CellState, tuple[Tensor, ...]]:
         (before,) = state
@@ -156,12 +206,29 @@ class LSTMCell(Cell):
 
     def step_from(self, projected: Tensor, state: CellState) -> tuple[CellState, tuple[Tensor, ...]]:
         before, cell_before = state
-        pre_input, pre_forget, pre_candidate, pre_output = (projected + self.recur(before)).chunk(4, -1)
-        gate_input, gate_forget = torch.sigmoid(pre_input), torch.sigmoid(pre_forget)
-        candidate, gate_output = torch.tanh(pre_candidate), torch.sigmoid(pre_output)
+        gate_input, gate_forget, candidate, gate_output = self.gates(projected, before)
         cell = gate_forget * cell_before + gate_input * candidate
         hidden = gate_output * torch.tanh(cell)
         return (hidden, cell), (hidden, cell, gate_input, gate_forget, gate_output, candidate)
+
+    def gates(self, projected: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """i, f, g, o from the projected input (..., 4*H) and the hidden state before (..., H); they need no cell."""
+        i, f, g, o = (projected + self.recur(before)).chunk(4, -1)
+        return torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
+
+    def signals_of(self, x: Tensor, outputs: Tensor, state: CellState) -> dict[str, Tensor]:
+        """As for every cell; only the cell state, which the fused kernel does not give, takes a loop over time."""
+        hidden_before, cell = _shifted(state[0], outputs), state[1]
+        gate_input, gate_forget, candidate, gate_output = self.gates(self.project(x), hidden_before)
+        written = gate_input * candidate
+        cells = []
+        for forget, new in zip(gate_forget.unbind(-2), written.unbind(-2), strict=True):
+            cell = forget * cell + new
+            cells.append(cell)
+        cell = torch.stack(cells, -2)
+        hidden = gate_output * torch.tanh(cell)
+        values = (hidden, cell, gate_input, gate_forget, gate_output, candidate)
+        return dict(zip(self.signals, values, strict=True))
 
     def forward_sequence(self, x: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """Torch's fused kernel, the one nn.LSTM calls."""

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lmviz.config import GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
 from lmviz.models.base import LanguageModel
-from lmviz.models.cells import CELLS, Cell, CellState, NVSICell
+from lmviz.models.cells import CELLS, Cell, CellState, FastCell, NVSICell
 from lmviz.models.init import init_cell
 
 StackState = tuple[CellState, ...]
@@ -54,13 +55,22 @@ class RecurrentModel(LanguageModel):
 
     def run(self, tokens: Tensor, state: StackState) -> tuple[Tensor, StackState]:
         """(B, T), T >= 1, from a state -> what the top layer gives (B, T, H) and the state after the last token."""
-        x: Tensor = self.dropout(self.embedding(tokens))  # (B, T, D)
-        after = []
-        for cell, before in zip(self.layers, state, strict=True):
-            x, last = cell.forward_sequence(x, before)  # (B, T, H)
-            x = self.dropout(x)
+        lowest, *higher = self.layers
+        x, last = self._run_lowest(lowest, tokens, state[0])
+        after = [last]
+        for cell, before in zip(higher, state[1:], strict=True):
+            x, last = cell.forward_sequence(self.dropout(x), before)  # (B, T, H)
             after.append(last)
-        return x, tuple(after)
+        return self.dropout(x), tuple(after)
+
+    def _run_lowest(self, cell: Cell, tokens: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        """Every token of one kind has the same product with W_ih: it is taken once a kind, not once a place."""
+        dropping = self.training and self.dropout.p > 0
+        if isinstance(cell, FastCell) and not dropping and self.vocab_size < tokens.numel():
+            table = cell.project(self.embedding.weight)  # (V, G*H)
+            projected = F.embedding(tokens.T, table)  # (T, B, G*H): time-major, as the cell wants it in memory
+            return cell.forward_projected(projected.transpose(0, 1), state)
+        return cell.forward_sequence(self.dropout(self.embedding(tokens)), state)
 
     def read(self, tokens: Tensor, state: StackState) -> tuple[Tensor, StackState]:
         x, after = self.run(tokens, state)
@@ -86,19 +96,15 @@ class RecurrentModel(LanguageModel):
 
     @torch.no_grad()
     def trace(self, tokens: Tensor) -> dict[str, Tensor]:
-        """As the contract says, through the readable step; without dropout, whatever the mode."""
-        x: Tensor = self.embedding(tokens)  # (T, D)
+        """As the contract says, without dropout, whatever the mode: run fast, then every signal from the outputs."""
+        x: Tensor = self.embedding(tokens[None])  # (1, T, D)
         layers: list[dict[str, Tensor]] = []
-        for cell in self.layers:
-            state = cell.initial_state(1)
-            steps: list[dict[str, Tensor]] = []
-            for row in x[:, None]:  # (1, D)
-                state, seen = cell.step(row, state)
-                steps.append(seen)
-            layers.append({name: torch.cat([seen[name] for seen in steps]) for name in cell.signals})  # (T, H)
-            x = layers[-1]["hidden"]
-        signals = {name: torch.stack([layer[name] for layer in layers]) for name in layers[0]}  # (L, T, H)
-        return {**signals, "logits": self.head(x)}  # (T, V)
+        for cell, state in zip(self.layers, self.initial_state(1), strict=True):
+            outputs, _ = cell.forward_sequence(x, state)  # (1, T, H)
+            layers.append(cell.signals_of(x, outputs, state))
+            x = outputs
+        signals = {name: torch.cat([layer[name] for layer in layers]) for name in layers[0]}  # (L, T, H)
+        return {**signals, "logits": self.head(x[0])}  # (T, V)
 
 
 def build(
