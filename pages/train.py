@@ -7,7 +7,7 @@ from lmviz.errors import LmvizError
 from lmviz.ui import cache
 from lmviz.ui.corpus_picker import corpus_picker
 from lmviz.ui.i18n import _, translate_error
-from lmviz.ui.live import live_panel, wait_for_points
+from lmviz.ui.live import live_panel, view_switch, wait_for_points
 from lmviz.ui.setup import setup_form
 from lmviz.ui.shell import begin, forget
 from lmviz.ui.start import start_runs
@@ -34,7 +34,9 @@ cache.jobs()  # workers warm up while the person chooses
 chosen = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
 
 if chosen:
-    st.button(_("New comparison"), icon=":material/add:", on_click=new_comparison, key="new_comparison")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(_("New comparison"), icon=":material/add:", on_click=new_comparison, key="new_comparison")
+        shown = view_switch()
     if st.session_state.pop("just_started", False):
         wait_for_points(chosen)
 else:
@@ -47,4 +49,5 @@ else:
     chosen = [run.id for run in cache.store().sample_runs() if run.config().corpus.name == "python-reference"]
     if chosen:
         st.subheader(_("Trained earlier: five architectures on the Python reference"), anchor=False)
-live_panel(chosen)
+    shown = view_switch()
+live_panel(chosen, shown)

@@ -34,14 +34,14 @@ PATIENCE = 0.6
 """Seconds that the first look waits for the first points, so that they need not wait for the second."""
 
 
-def live_panel(run_ids: Sequence[str]) -> None:
-    """Chart, verdict and cards of these runs, live while one of them is active."""
+def live_panel(run_ids: Sequence[str], shown: str) -> None:
+    """Chart, verdict and cards of these runs, live while one of them is active; `shown` as `view_switch` gives it."""
     runs = find(run_ids)
     if not runs:  # all deleted
         forget("runs")
         return
     pace = refresh_every(runs)
-    st.fragment(_panel, run_every=pace)([run.id for run in runs], pace)
+    st.fragment(_panel, run_every=pace)([run.id for run in runs], pace, shown)
 
 
 def refresh_every(runs: Sequence[Run]) -> float | None:
@@ -72,14 +72,13 @@ def find(run_ids: Sequence[str]) -> list[Run]:
     return runs
 
 
-def _panel(run_ids: list[str], pace: float | None) -> None:
+def _panel(run_ids: list[str], pace: float | None, shown: str) -> None:
     runs = find(run_ids)
     views = [read_view(run, name) for run, name in zip(runs, labels(runs), strict=True)]
     styles = run_styles(views)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        shown = _view_switch()
-        look = _loss_controls() if shown == "loss" else None
-    if look:
+    if shown == "loss":
+        with st.container(horizontal=True, vertical_alignment="center"):
+            look = _loss_controls()
         _loss(views, styles, look)
     else:
         breakdown_panel(views, styles, shown)
@@ -99,15 +98,23 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
         st.rerun()
 
 
-def _view_switch() -> str:
+def view_switch() -> str:
+    """What is compared: loss, place, class or passage. It stands in the address."""
     names = {
         "loss": _("Learning curves"), "place": _("By place in the window"), "class": _("By kind of character"),
         "passage": _("Surprise, token by token"),
     }  # fmt: skip
+    wanted = st.query_params.get("view")  # not `bind`, which writes the words of one language into the address
+    if wanted in names and "view" not in st.session_state:
+        st.session_state["view"] = wanted
     chosen = st.segmented_control(
-        _("What to compare"), list(names), default="loss", format_func=names.__getitem__, key="view",
-        bind="query-params", required=True, label_visibility="collapsed",
+        _("What to compare"), list(names), default="loss", format_func=names.__getitem__, key="view", required=True,
+        label_visibility="collapsed",
     )  # fmt: skip
+    if chosen != "loss":
+        st.query_params["view"] = chosen
+    else:
+        st.query_params.pop("view", None)
     return str(chosen)
 
 
