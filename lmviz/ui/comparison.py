@@ -13,6 +13,9 @@ from lmviz.ui.i18n import _
 from lmviz.ui.theme import RunStyle, plain, run_style
 from lmviz.ui.theme import label as kind_label
 
+LEVEL = 5e-4
+"""Losses nearer than this are shown as equal."""
+
 
 def run_styles(views: Sequence[RunView]) -> list[RunStyle]:
     """A line style for each run: its architecture's colour, its own dash among equals; one for all of a set."""
@@ -115,6 +118,8 @@ def _title(views: Sequence[RunView]) -> str:
     if not found:
         return _("How fast does it learn?") if len(views) == 1 else _("Who learns fastest?")
     lead = found[0]
+    if lead.margin < LEVEL:
+        return _("The best two are level after {steps} steps").format(steps=f"{lead.at:,.0f}")
     return _("{name} is ahead after {steps} steps").format(name=plain(lead.best.label), steps=f"{lead.at:,.0f}")
 
 
@@ -193,8 +198,9 @@ def difference_words(views: Sequence[RunView]) -> list[str]:
             if name != "model.kind":
                 field = markdown_safe(name.split(".")[-1])
                 parts.append(f"{field} {markdown_safe(_value(old))} → {markdown_safe(_value(new))}")
-        if other.fork and not parts:
-            parts.append(_("nothing but the branch at step {step}").format(step=f"{other.fork.step:,}"))
+        branch = other.fork or first.fork
+        if branch and not parts:
+            parts.append(_("nothing but the branch at step {step}").format(step=f"{branch.step:,}"))
         text = ", ".join(parts) or _("nothing")
         lines.append(
             _("**{name}** differs from **{first}** in: {parts}").format(
@@ -209,6 +215,10 @@ def _value(value: Any) -> str:
 
 
 def _sentence(lead: Lead, unit: str) -> str:
+    if lead.margin < LEVEL:
+        return _("At {at} {unit} the best two are level.").format(
+            at=f"{lead.at:,.0f}", unit=axis_names()[lead.axis].lower()
+        )
     template = {
         "step": _("After {at} steps {name} is best, {margin} {unit} ahead."),
         "tokens": _("After {at} tokens it is {name}, by {margin}."),

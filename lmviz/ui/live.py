@@ -105,10 +105,9 @@ def view_switch() -> str:
         "passage": _("Surprise, token by token"),
     }  # fmt: skip
     wanted = st.query_params.get("view")  # not `bind`, which writes the words of one language into the address
-    if wanted in names and "view" not in st.session_state:
-        st.session_state["view"] = wanted
+    st.session_state.setdefault("view", wanted if wanted in names else "loss")
     chosen = st.segmented_control(
-        _("What to compare"), list(names), default="loss", format_func=names.__getitem__, key="view", required=True,
+        _("What to compare"), list(names), format_func=names.__getitem__, key="view", required=True,
         label_visibility="collapsed",
     )  # fmt: skip
     if chosen != "loss":
