@@ -110,6 +110,8 @@ class Status(BaseModel):
     """Time until the end as the clock on the wall shows it, at the present pace."""
     tokens_per_second: float | None = None
     parameters: int | None = None
+    product: str | None = None
+    """Who multiplies matrices in training, `torch` or `onednn`: it goes on with the one it began with."""
     stage: str = ""
     """What is being prepared before the first step."""
     created: str = ""

@@ -18,6 +18,7 @@ from lmviz.config import GPTConfig
 from lmviz.errors import N_, ConfigError
 from lmviz.models.base import LanguageModel
 from lmviz.models.init import init_transformer
+from lmviz.models.linear import Linear, Product, linear
 
 
 class Cache(NamedTuple):
@@ -48,8 +49,8 @@ class Attention(nn.Module):
     def __init__(self, d_model: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model)
-        self.projection = nn.Linear(d_model, d_model)
+        self.qkv = Linear(d_model, 3 * d_model)
+        self.projection = Linear(d_model, d_model)
         self.dropout = nn.Dropout(dropout)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,7 +99,7 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(d_model)
         self.attention = Attention(d_model, num_heads, dropout)
         self.mlp_norm = nn.LayerNorm(d_model)
-        self.mlp = nn.Sequential(nn.Linear(d_model, 4 * d_model), nn.GELU(), nn.Linear(4 * d_model, d_model))
+        self.mlp = nn.Sequential(Linear(d_model, 4 * d_model), nn.GELU(), Linear(4 * d_model, d_model))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, cache: Cache | None = None, start: int = 0) -> Tensor:
@@ -128,6 +129,8 @@ class GPT(LanguageModel):
 
     position_table: Tensor | None
     context_length: int
+    product: Product = "torch"
+    """Who multiplies for the output layer."""
 
     def __init__(
         self,
@@ -174,7 +177,7 @@ class GPT(LanguageModel):
 
     def head(self, x: Tensor) -> Tensor:
         """(..., D) -> logits (..., V), by the token embedding."""
-        return F.linear(self.norm(x), self.embedding.weight)
+        return linear(self.norm(x), self.embedding.weight, None, self.product)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """As the contract says.

@@ -14,6 +14,7 @@ from lmviz.config import GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
 from lmviz.models.base import LanguageModel
 from lmviz.models.cells import CELLS, Cell, CellState, NVSICell
 from lmviz.models.init import init_cell
+from lmviz.models.linear import Linear
 
 StackState = tuple[CellState, ...]
 """The state of each layer, the lowest first."""
@@ -35,7 +36,7 @@ class RecurrentModel(LanguageModel):
         self.embedding = nn.Embedding(vocab_size, cells[0].input_size)  # N(0, 1)
         self.dropout = nn.Dropout(dropout)
         self.cells = nn.ModuleList(cells)
-        self.head = nn.Linear(cells[-1].hidden_size, vocab_size)
+        self.head = Linear(cells[-1].hidden_size, vocab_size)
 
     @property
     def layers(self) -> list[Cell]:
