@@ -15,6 +15,7 @@ from lmviz.models.base import LanguageModel
 from lmviz.models.cells import CELLS, Cell, CellState, NVSICell
 from lmviz.models.init import init_cell
 from lmviz.models.linear import Linear
+from lmviz.models.recurrent_decoder import RecurrentDecoder
 
 StackState = tuple[CellState, ...]
 """The state of each layer, the lowest first."""
@@ -79,6 +80,9 @@ class RecurrentModel(LanguageModel):
             x = self.dropout(last[0])  # (B, H)
             after.append(last)
         return self.head(x), tuple(after)  # (B, V)
+
+    def decoder(self) -> RecurrentDecoder:
+        return RecurrentDecoder(self.embedding.weight, self.layers, self.head)
 
     @torch.no_grad()
     def trace(self, tokens: Tensor) -> dict[str, Tensor]:
