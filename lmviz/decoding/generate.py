@@ -22,7 +22,7 @@ from lmviz.models.decoder import Decoder
 from lmviz.tokenizers import BEGIN, END, StreamDecoder, Tokenizer
 
 ALTERNATIVES = 5
-BLOCK = 16
+BLOCK = 32
 """Tokens after which records are made at the latest."""
 BLOCK_SECONDS = 0.02
 """Time after which no further token is begun before the records of those that are there are handed out."""
@@ -105,6 +105,7 @@ class _Writer:
             len(history) :, None
         ].unbind()  # (1,) each, views: the decoder reads what is put there
         self.start = self.end = len(history)
+        self.race: Tensor | None = None  # (V,), a buffer
         self.size = 1
         self.done = False
 
@@ -142,8 +143,9 @@ class _Writer:
         distribution for each token, the largest p / E is that of a token with probability p.
         """
         if not self.greedy:
-            race = torch.empty_like(logits).exponential_(generator=self.generator)
-            logits = torch.div(logits.softmax(0), race, out=race)
+            if self.race is None:
+                self.race = torch.empty_like(logits)
+            logits = logits.softmax(0).div_(self.race.exponential_(generator=self.generator))
         place = self.places[self.end - self.start]
         torch.argmax(logits, 0, keepdim=True, out=place)
         return int(place)

@@ -38,8 +38,13 @@ class FastStep(CellStep):
 
     def __init__(self, cell: Cell) -> None:
         super().__init__(cell)
-        self.weight_ih, self.weight_hh = cell.weight_ih.t(), cell.weight_hh.t()  # (D, G*H), (H, G*H)
-        self.bias = cell.bias_ih + cell.bias_hh
+        self.weight_ih = self.arranged(cell.weight_ih).t()  # (D, G*H)
+        self.weight_hh = self.arranged(cell.weight_hh).t().contiguous()  # (H, G*H), the faster layout for one row
+        self.bias = self.arranged(cell.bias_ih + cell.bias_hh)  # (G*H,)
+
+    def arranged(self, weight: Tensor) -> Tensor:
+        """(G*H, ...) with its blocks in the order in which the step wants them."""
+        return weight
 
     def begin(self, state: CellState) -> None:
         self.hidden, *rest = (part.clone() for part in state)
@@ -78,33 +83,39 @@ class CarryStep(FastStep):
 
 
 class LSTMStep(FastStep):
+    """The candidate comes last here, so that the three gates lie side by side."""
+
+    def arranged(self, weight: Tensor) -> Tensor:
+        gate_input, gate_forget, candidate, gate_output = weight.chunk(4)
+        return torch.cat([gate_input, gate_forget, gate_output, candidate])
+
     def begin(self, state: CellState) -> None:
         super().begin(state)
-        self.input_forget = self.sums[:, : 2 * self.hidden.shape[1]]
+        self.gates = self.sums[:, : 3 * self.hidden.shape[1]]
 
     def __call__(self, projected: Tensor) -> Tensor:
         self.add(projected)
-        gate_input, gate_forget, candidate, gate_output = self.blocks
-        self.input_forget.sigmoid_()
+        gate_input, gate_forget, gate_output, candidate = self.blocks
+        self.gates.sigmoid_()
         self.memory.mul_(gate_forget).addcmul_(gate_input, candidate.tanh_())
-        return torch.tanh(self.memory, out=self.hidden).mul_(gate_output.sigmoid_())
+        return torch.tanh(self.memory, out=self.hidden).mul_(gate_output)
 
 
 class GRUStep(FastStep):
     """The reset gate acts on W_hn h + b_hn alone, so the sums here are those over the hidden state."""
 
+    def __init__(self, cell: Cell) -> None:
+        super().__init__(cell)
+        self.bias, self.bias_hh = cell.bias_ih, cell.bias_hh
+
     def begin(self, state: CellState) -> None:
         super().begin(state)
-        self.bias_ih, self.bias_hh = self.cell.bias_ih, self.cell.bias_hh
         self.gates = self.sums[:, : 2 * self.hidden.shape[1]]
-
-    def project(self, x: Tensor) -> Tensor:
-        return torch.addmm(self.cell.bias_ih, x, self.weight_ih)
 
     def __call__(self, projected: Tensor) -> Tensor:
         torch.addmm(self.bias_hh, self.hidden, self.weight_hh, out=self.sums)
         reset, update, hidden_candidate = self.blocks
-        gates, candidate = projected.split_with_sizes((self.gates.shape[1], self.hidden.shape[1]), 1)
+        gates, candidate = projected.split_with_sizes([self.gates.shape[1], self.hidden.shape[1]], 1)
         self.gates.add_(gates).sigmoid_()
         candidate = torch.addcmul(candidate, reset, hidden_candidate).tanh_()
         return torch.lerp(candidate, self.hidden, update, out=self.hidden)  # (1 - z) * n + z * h = n + z * (h - n)
