@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from lmviz.config import GPTConfig, GRUConfig, LSTMConfig, ModelConfig, NVSIConfig, RNNConfig
 from lmviz.models import build_model
 from lmviz.models.base import Batch, LanguageModel
+from lmviz.models.linear import fastest_product, use_product
 
 VOCABULARY = 65
 STEPS = 4
@@ -143,7 +144,9 @@ class Pair(NamedTuple):
 
 def ours(config: ModelConfig, context: int) -> LanguageModel:
     """lmviz's model, as a run trains it: what a run switches on for speed is switched on here."""
-    return build_model(config, VOCABULARY, context)
+    model = build_model(config, VOCABULARY, context)
+    use_product(model, fastest_product())  # as a training does
+    return model
 
 
 def pair(kind: str, hidden: int | None) -> Pair:

@@ -114,7 +114,7 @@ class Status(BaseModel):
     tokens_per_second: float | None = None
     parameters: int | None = None
     product: str | None = None
-    """Which of the machine's matrix products the run trains with; it goes on with the same."""
+    """Who multiplies matrices in training, `torch` or `onednn`: it goes on with the one it began with."""
     stage: str = ""
     """What is being prepared before the first step."""
     created: str = ""

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers.generation import logits_process as hf
 
 from lmviz.config import TokenizerConfig
+from lmviz.decoding import generate as generate_module
 from lmviz.decoding import processors
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import GeneratedToken, generate
@@ -245,6 +246,85 @@ def test_a_diverged_model_is_a_sentence(tokenizer: Tokenizer, value: float) -> N
     with pytest.raises(LmvizError, match="diverged"):
         list(generate(model, tokenizer, DecodingConfig()))
     assert model.training
+
+
+def test_a_model_that_diverges_on_the_way_hands_out_what_came_before(tokenizer: Tokenizer) -> None:
+    """Five sure steps, then a row that is no number: the same records and the same end whatever the block."""
+    table = torch.full((tokenizer.vocab_size, tokenizer.vocab_size), -30.0)
+    for token in range(3, 8):
+        table[token, token + 1] = 30.0
+    table[BEGIN, 3] = 30.0
+    table[8] = math.nan
+    found = []
+    with pytest.raises(LmvizError, match="diverged"):
+        for token in generate(Bigram(table), tokenizer, DecodingConfig()):
+            found.append(token.id)
+    assert found == [3, 4, 5, 6, 7, 8]
+
+
+def test_a_temperature_that_leaves_nothing_is_a_sentence(model: Bigram, tokenizer: Tokenizer) -> None:
+    with pytest.raises(LmvizError, match="Raise the temperature"):
+        list(generate(model, tokenizer, DecodingConfig(temperature=1e-60)))
+
+
+def test_draws_are_those_of_multinomial(model: Bigram, tokenizer: Tokenizer) -> None:
+    config = DecodingConfig(temperature=1.3, top_k=6, max_new_tokens=400, seed=11)
+    model.table.data[:, END] = -40.0
+    generator = torch.Generator().manual_seed(11)
+    last, expected = BEGIN, []
+    for _ in range(400):
+        logits = model.table[last].detach()
+        for stage in processors.stages_for(config):
+            logits = stage.function(logits, torch.empty(0))
+        last = int(logits.softmax(0).multinomial(1, generator=generator))
+        expected.append(last)
+    assert [token.id for token in generate(model, tokenizer, config)] == expected
+
+
+@pytest.mark.parametrize("settings", [{}, {"strategy": "greedy"}, {"repetition_penalty": 1.5, "top_p": 0.8}])
+@pytest.mark.parametrize(("block", "seconds"), [(1, 60.0), (5, 60.0), (1000, 60.0), (1000, 0.0)])
+def test_records_do_not_depend_on_the_block(
+    block: int, seconds: float, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=260), ["画蛇添足"])
+    generator = torch.Generator().manual_seed(4)
+    model = Bigram(torch.randn(tokenizer.vocab_size, tokenizer.vocab_size, generator=generator) * 2)
+    config = DecodingConfig.model_validate({"max_new_tokens": 100, "seed": 5, **settings})
+    expected = list(generate(model, tokenizer, config))
+    monkeypatch.setattr(generate_module, "BLOCK", block)
+    monkeypatch.setattr(generate_module, "BLOCK_SECONDS", seconds)
+    found = list(generate(model, tokenizer, config))
+    assert [(t.id, t.text, t.piece) for t in found] == [(t.id, t.text, t.piece) for t in expected]
+    for ours, theirs in zip(found, expected, strict=True):
+        numbers = [(t.logprob, t.probability, t.entropy, *(p for _, p in t.alternatives)) for t in (ours, theirs)]
+        assert numbers[0] == pytest.approx(numbers[1], rel=1e-5, abs=1e-6)
+
+
+def test_the_first_token_is_there_at_once_and_an_abandoned_text_costs_a_block(
+    model: Bigram, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    original = Bigram.step
+    monkeypatch.setattr(Bigram, "step", lambda *args: made.append(1) or original(*args))
+    monkeypatch.setattr(generate_module, "BLOCK_SECONDS", 60.0)
+    model.table.data[:, END] = -torch.inf
+    stream = generate(model, tokenizer, DecodingConfig(max_new_tokens=500))
+    assert not made
+    for count in range(1, 200):
+        next(stream)
+        assert count <= len(made) <= 2 * count - 1 and len(made) < count + generate_module.BLOCK
+    assert len(made) > 200
+
+
+def test_a_slow_model_is_handed_out_token_by_token(
+    model: Bigram, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    original = Bigram.step
+    monkeypatch.setattr(Bigram, "step", lambda *args: made.append(1) or original(*args))
+    monkeypatch.setattr(generate_module, "BLOCK_SECONDS", 0.0)
+    for count, _ in enumerate(generate(model, tokenizer, DecodingConfig(max_new_tokens=9)), 1):
+        assert len(made) == count
 
 
 def test_the_loop_costs_little(model: Bigram, tokenizer: Tokenizer) -> None:

@@ -4,9 +4,11 @@ Not beam search: that keeps several texts and lives in its own file when it come
 """
 
 import math
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -15,10 +17,15 @@ from torch import Tensor
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.processors import stages_for
 from lmviz.errors import N_, ConfigError, LmvizError
-from lmviz.models.base import LanguageModel, State
+from lmviz.models.base import LanguageModel
+from lmviz.models.decoder import Decoder
 from lmviz.tokenizers import BEGIN, END, StreamDecoder, Tokenizer
 
 ALTERNATIVES = 5
+BLOCK = 32
+"""Tokens after which records are made at the latest."""
+BLOCK_SECONDS = 0.02
+"""Time after which no further token is begun before the records of those that are there are handed out."""
 _NAMED_CHARACTERS = 10
 
 
@@ -45,7 +52,8 @@ def generate(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig)
     """Go on from <begin> and the prompt until <end>, which is the last record then, or max_new_tokens.
 
     The same model, tokenizer and config give the same tokens. The model's training mode is as before whenever a
-    record is handed out. Past its context_length a model forgets what is oldest, as its `step` does.
+    record is handed out. Past its context_length a model forgets what is oldest, as its `step` does. The weights are
+    those at the first record: a model must not be trained until the text is finished or given up.
 
     Raises:
         ConfigError: the prompt has characters that the tokenizer does not know. At once, not at the first record.
@@ -63,64 +71,122 @@ def generate(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig)
 def _generate(
     model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig, history: list[int]
 ) -> Iterator[GeneratedToken]:
-    choose = _chooser(config)
-    writer = StreamDecoder(tokenizer)
-    state: State = None
-    start = len(history)
-    tokens = torch.tensor(history + [0] * config.max_new_tokens)  # (N + max_new_tokens,), filled as they come
-    for end in range(start, len(tokens)):
+    with evaluating(model):
+        writer = _Writer(model.decoder(), config, history)
+    describe = _Describer(tokenizer)
+    while not writer.done:
         with evaluating(model):
-            if end == start:
-                logits, state = model.prefill(tokens[None, :end])  # (1, V)
-            else:
-                logits, state = model.step(tokens[end - 1 : end], state)  # (1, V)
-            thoughts = _thoughts(logits[0], tokenizer)
-            token, probability = choose(logits[0], tokens[:end])
-            tokens[end] = token
-            last = token == END or end + 1 == len(tokens)
-            piece = writer.feed(token) + (writer.finish() if last else "")
-            logprob = float(thoughts.logprobs[token])
-        yield GeneratedToken(
-            token, tokenizer.token_text(token), piece, logprob, probability, thoughts.alternatives, thoughts.entropy
+            block = writer.write()
+        yield from describe(block, writer.done)
+
+
+class _Block(NamedTuple):
+    """n tokens in a row, and what they were chosen from."""
+
+    tokens: list[int]
+    logits: Tensor  # (n, V) of the model
+    staged: Tensor  # (n, V) after all stages
+
+
+class _Writer:
+    """Chooses one token after the other.
+
+    It hands them out in blocks, as what a record tells costs little for many tokens together and much for each alone.
+    A block grows from one token, so that the first is there at once, and ends when it has taken long enough.
+    """
+
+    def __init__(self, decoder: Decoder, config: DecodingConfig, history: list[int]) -> None:
+        self.decoder = decoder
+        self.greedy = config.strategy == "greedy"
+        self.stages = [stage.function for stage in stages_for(config)]
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.tokens = torch.tensor(history + [0] * config.max_new_tokens)  # (N + max_new_tokens,), filled as they come
+        self.places = self.tokens[
+            len(history) :, None
+        ].unbind()  # (1,) each, views: the decoder reads what is put there
+        self.start = self.end = len(history)
+        self.race: Tensor | None = None  # (V,), a buffer
+        self.size = 1
+        self.done = False
+
+    def write(self) -> _Block:
+        """The next block."""
+        tokens: list[int] = []
+        seen: list[Tensor] = []
+        staged: list[Tensor] = []
+        deadline = time.perf_counter() + BLOCK_SECONDS
+        while not self.done and len(tokens) < self.size and (not tokens or time.perf_counter() < deadline):
+            seen.append(self._logits())
+            staged.append(self._stage(seen[-1]))
+            tokens.append(self._choose(staged[-1]))
+            self.end += 1
+            self.done = tokens[-1] == END or self.end == len(self.tokens)
+        self.size = min(2 * self.size, BLOCK)
+        return _Block(tokens, torch.stack(seen), torch.stack(staged))
+
+    def _logits(self) -> Tensor:
+        """Of the next token, (V,)."""
+        if self.end == self.start:
+            return self.decoder.prefill(self.tokens[None, : self.end])[0]
+        return self.decoder.step(self.places[self.end - self.start - 1])[0]
+
+    def _stage(self, logits: Tensor) -> Tensor:
+        history = self.tokens[: self.end]
+        for stage in self.stages:
+            logits = stage(logits, history)
+        return logits
+
+    def _choose(self, logits: Tensor) -> int:
+        """Write the next token in its place.
+
+        The draw is what multinomial(1) does, without its checks of every probability: with E drawn from an exponential
+        distribution for each token, the largest p / E is that of a token with probability p.
+        """
+        if not self.greedy:
+            if self.race is None:
+                self.race = torch.empty_like(logits)
+            logits = logits.softmax(0).div_(self.race.exponential_(generator=self.generator))
+        place = self.places[self.end - self.start]
+        torch.argmax(logits, 0, keepdim=True, out=place)
+        return int(place)
+
+
+class _Describer:
+    """Makes records of blocks."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.writer = StreamDecoder(tokenizer)
+        self.text = cache(tokenizer.token_text)
+
+    def __call__(self, block: _Block, done: bool) -> Iterator[GeneratedToken]:
+        """`done`: nothing comes after this block.
+
+        Raises:
+            LmvizError: where the logits were not finite.
+        """
+        chosen = torch.tensor(block.tokens)[:, None]  # (n, 1)
+        logprobs = block.logits.log_softmax(1)  # (n, V)
+        best = logprobs.topk(min(ALTERNATIVES, logprobs.shape[1]))
+        entropies = torch.special.entr(logprobs.exp()).sum(1)
+        rows = zip(
+            block.tokens,
+            logprobs.gather(1, chosen)[:, 0].tolist(),
+            block.staged.softmax(1).gather(1, chosen)[:, 0].tolist(),
+            best.indices.tolist(),
+            best.values.exp().tolist(),
+            entropies.tolist(),
+            strict=True,
         )
-        if last:
-            return
-
-
-def _chooser(config: DecodingConfig) -> Callable[[Tensor, Tensor], tuple[int, float]]:
-    """From logits (V,) and the tokens before (N,) to the next token and its probability after all stages."""
-    stages = stages_for(config)
-    generator = torch.Generator().manual_seed(config.seed)
-
-    def choose(logits: Tensor, history: Tensor) -> tuple[int, float]:
-        for stage in stages:
-            logits = stage.function(logits, history)
-        probabilities = logits.softmax(0)  # (V,)
-        greedy = config.strategy == "greedy"
-        token = int(logits.argmax() if greedy else probabilities.multinomial(1, generator=generator))
-        return token, float(probabilities[token])
-
-    return choose
-
-
-class _Thoughts(NamedTuple):
-    """The model's own distribution."""
-
-    logprobs: Tensor  # (V,)
-    alternatives: tuple[tuple[str, float], ...]
-    entropy: float
-
-
-def _thoughts(logits: Tensor, tokenizer: Tokenizer) -> _Thoughts:
-    """Of logits (V,). Raises LmvizError if they are no distribution."""
-    logprobs = logits.log_softmax(0)  # (V,)
-    best = logprobs.topk(min(ALTERNATIVES, len(logprobs)))
-    most_probable: list[float] = best.values.exp().tolist()
-    if math.isnan(most_probable[0]):  # topk holds nan for the largest
-        raise LmvizError(N_("The model gives no numbers any more: its training diverged. Take an earlier step."))
-    texts = map(tokenizer.token_text, best.indices.tolist())
-    entropy = float(torch.special.entr(logprobs.exp()).sum())
-    return _Thoughts(logprobs, tuple(zip(texts, most_probable, strict=True)), entropy)
+        for i, (token, logprob, probability, alternatives, probabilities, entropy) in enumerate(rows, 1):
+            if math.isnan(probabilities[0]):  # topk holds nan for the largest
+                raise LmvizError(
+                    N_("The model gives no numbers any more: its training diverged. Take an earlier step.")
+                )
+            if math.isnan(probability):
+                raise LmvizError(N_("These settings leave no token to choose from. Raise the temperature."))
+            piece = self.writer.feed(token) + (self.writer.finish() if done and i == len(block.tokens) else "")
+            likeliest = tuple(zip(map(self.text, alternatives), probabilities, strict=True))
+            yield GeneratedToken(token, self.text(token), piece, logprob, probability, likeliest, entropy)
 
 
 @contextmanager

@@ -199,14 +199,16 @@ class Worker:
 
 
 def warm_up() -> None:
-    """Import torch and pay for its first use now: one update of the smallest model."""
+    """Import torch and pay for its first use now: one update of the smallest model, and the choice of a product."""
     import torch
 
     from lmviz.config import LSTMConfig, TrainingConfig
     from lmviz.models import build_model
+    from lmviz.models.linear import fastest_product
     from lmviz.training.trainer import Trainer
 
     torch.set_num_threads(1)
+    fastest_product()
     model = build_model(LSTMConfig(embedding_dim=1, hidden_size=1), 4, 2)
     tokens = torch.arange(4).repeat(4).numpy().astype("uint16")
     Trainer(model, TrainingConfig(batch_size=1, context_length=2), tokens).advance()

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lmviz.models.decoder import Decoder
+
 State = Any
 """What a model carries from one token to the next; only the model that made it looks inside."""
 
@@ -83,6 +85,26 @@ class LanguageModel(nn.Module, ABC):
             logits, state = self.step(column, state)
         return logits, state
 
+    def decoder(self) -> Decoder:
+        """For generation, with the weights as they are now; the one given here goes through `prefill` and `step`."""
+        return StepDecoder(self)
+
     def parameter_count(self) -> int:
         """Trainable numbers (shared ones once)."""
         return sum(p.numel() for p in self.parameters())
+
+
+class StepDecoder(Decoder):
+    """A model's own `prefill` and `step`, with the state kept."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.model = model
+        self.state: State = None
+
+    def prefill(self, tokens: Tensor) -> Tensor:
+        logits, self.state = self.model.prefill(tokens)
+        return logits
+
+    def step(self, tokens: Tensor) -> Tensor:
+        logits, self.state = self.model.step(tokens, self.state)
+        return logits

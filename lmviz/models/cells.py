@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from lmviz.models import fast
 from lmviz.models.init import init_cell
+from lmviz.models.linear import Product, linear
 
 CellState = tuple[Tensor, ...]
 """(hidden,) or (hidden, cell), each (B, H): the hidden state always comes first."""
@@ -32,6 +33,8 @@ class Cell(nn.Module, ABC):
     """Names of what `step` shows, in the order in which `step_from` returns it."""
     state_size: ClassVar[int] = 1
     """Tensors in the state."""
+    product: Product = "torch"
+    """Who multiplies the input of all steps; see linear.py."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -50,7 +53,7 @@ class Cell(nn.Module, ABC):
 
     def project(self, x: Tensor) -> Tensor:
         """The input's share of every block: (..., D) -> (..., G*H). It does not depend on the state."""
-        return F.linear(x, self.weight_ih, self.bias_ih)
+        return linear(x, self.weight_ih, self.bias_ih, self.product)
 
     def recur(self, hidden: Tensor) -> Tensor:
         """The hidden state's share of every block: (B, H) -> (B, G*H)."""

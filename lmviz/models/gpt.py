@@ -8,109 +8,17 @@ Shapes: B batch, T time, C context length, V vocabulary, L layers, N heads, D mo
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lmviz.config import GPTConfig
 from lmviz.errors import N_, ConfigError
+from lmviz.models.attention import Block
 from lmviz.models.base import LanguageModel
+from lmviz.models.gpt_decoder import GPTDecoder, GPTState
 from lmviz.models.init import init_transformer
-
-
-class Cache(NamedTuple):
-    """One layer's keys and values, (B, N, C, K) each, filled from the left."""
-
-    keys: Tensor
-    values: Tensor
-
-    def store(self, keys: Tensor, values: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        """Write (B, N, T, K) at `start`, in place; returns all keys and values up to there."""
-        end = start + keys.shape[2]
-        self.keys[:, :, start:end] = keys
-        self.values[:, :, start:end] = values
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-
-class GPTState(NamedTuple):
-    """What generation carries on: the window of tokens and, as long as it is not full, the caches."""
-
-    tokens: Tensor  # (B, C) int64, filled from the left
-    caches: tuple[Cache, ...]
-    length: int
-
-
-class Attention(nn.Module):
-    """Causal multi-head self-attention: softmax(Q K^T / sqrt(K)) V, each position over itself and those before."""
-
-    def __init__(self, d_model: int, num_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model)
-        self.projection = nn.Linear(d_model, d_model)
-        self.dropout = nn.Dropout(dropout)
-
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T, D) -> queries, keys and values, (B, N, T, K) each."""
-        heads = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))  # (B, T, 3, N, K)
-        queries, keys, values = heads.permute(2, 0, 3, 1, 4)  # (B, N, T, K)
-        return queries, keys, values
-
-    def merge(self, mixed: Tensor) -> Tensor:
-        """(B, N, T, K) -> (B, T, D)."""
-        out: Tensor = self.projection(mixed.transpose(1, 2).flatten(2))
-        return out
-
-    def forward(self, x: Tensor, cache: Cache | None = None, start: int = 0) -> Tensor:
-        """(B, T, D) -> (B, T, D). With a cache, x begins at position `start`, and T is 1 or `start` is 0."""
-        queries, keys, values = self.split(x)
-        if cache is not None:
-            keys, values = cache.store(keys, values, start)
-        mixed = F.scaled_dot_product_attention(
-            queries,
-            keys,
-            values,
-            is_causal=x.shape[1] > 1,  # a single query is the newest and may see every key
-            dropout_p=self.dropout.p if self.training else 0.0,
-        )
-        return self.merge(mixed)
-
-    def explicit(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same in plain steps, without dropout: (B, T, D) -> output, scores and weights (B, N, T, T).
-
-        Scores are scaled and masked: -inf where a key comes after its query.
-        """
-        queries, keys, values = self.split(x)
-        scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])  # (B, N, T, T)
-        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=x.device).triu(1)
-        scores = scores.masked_fill(future, -math.inf)
-        weights = scores.softmax(-1)
-        return self.merge(weights @ values), scores, weights
-
-
-class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
-
-    def __init__(self, d_model: int, num_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(d_model)
-        self.attention = Attention(d_model, num_heads, dropout)
-        self.mlp_norm = nn.LayerNorm(d_model)
-        self.mlp = nn.Sequential(nn.Linear(d_model, 4 * d_model), nn.GELU(), nn.Linear(4 * d_model, d_model))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, cache: Cache | None = None, start: int = 0) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), cache, start))
-        x = x + self.dropout(self.mlp(self.mlp_norm(x)))
-        return x
-
-    def explicit(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T, D) -> output, attention scores and weights; without dropout."""
-        mixed, scores, weights = self.attention.explicit(self.attention_norm(x))
-        x = x + mixed
-        return x + self.mlp(self.mlp_norm(x)), scores, weights
+from lmviz.models.linear import Product, linear
 
 
 class GPT(LanguageModel):
@@ -128,6 +36,8 @@ class GPT(LanguageModel):
 
     position_table: Tensor | None
     context_length: int
+    product: Product = "torch"
+    """Who multiplies for the output layer."""
 
     def __init__(
         self,
@@ -165,16 +75,16 @@ class GPT(LanguageModel):
         square = ("layer", "head", "query", "key")
         return {"attention.scores": square, "attention.weights": square, "logits": ("time", "token")}
 
-    def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
-        """(B, T) at positions start, start + 1, ... -> (B, T, D)."""
+    def embed(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B, T, D)."""
         x: Tensor = self.embedding(tokens) * self.embedding_scale
         if self.position_table is not None:
-            x = x + self.position_table[start : start + tokens.shape[1]]
+            x = x + self.position_table[: tokens.shape[1]]
         return x
 
     def head(self, x: Tensor) -> Tensor:
         """(..., D) -> logits (..., V), by the token embedding."""
-        return F.linear(self.norm(x), self.embedding.weight)
+        return linear(self.norm(x), self.embedding.weight, None, self.product)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """As the contract says.
@@ -188,42 +98,32 @@ class GPT(LanguageModel):
             x = block(x)
         return self.head(x)  # (B, T, V)
 
+    def decoder(self) -> GPTDecoder:
+        return GPTDecoder(
+            self.embedding.weight,
+            self.embedding_scale,
+            self.position_table,
+            self.layers,
+            self.norm,
+            self.context_length,
+        )
+
+    @torch.no_grad()
     def initial_state(self, batch_size: int) -> GPTState:
-        weight = self.embedding.weight
-        heads = self.layers[0].attention.num_heads
-        shape = (batch_size, heads, self.context_length, weight.shape[1] // heads)  # (B, N, C, K)
-        caches = tuple(Cache(weight.new_zeros(shape), weight.new_zeros(shape)) for _ in self.layers)
-        tokens = torch.zeros(batch_size, self.context_length, dtype=torch.int64, device=weight.device)
-        return GPTState(tokens, caches, 0)
+        return self.decoder().empty(batch_size)
 
     @torch.no_grad()
     def prefill(self, tokens: Tensor) -> tuple[Tensor, GPTState]:
-        """One forward pass over the last C tokens; no gradient."""
-        window = tokens[:, -self.context_length :]
-        state = self.initial_state(len(tokens))
-        state.tokens[:, : window.shape[1]] = window
-        return self._advance(window, state)
+        """One forward pass over the last C tokens; no gradient and no dropout."""
+        decoder = self.decoder()
+        return decoder.prefill(tokens), decoder.state
 
     @torch.no_grad()
     def step(self, tokens: Tensor, state: GPTState) -> tuple[Tensor, GPTState]:
-        """As the contract says; no gradient.
-
-        Up to C tokens, keys and values come from the state's cache, which is written in place: go on from a state
-        once, and copy it to go on twice. From then on the model looks at exactly the last C tokens: the window moves
-        on, every position in it changes, and it is computed anew; each token then costs a forward pass.
-        """
-        if state.length < self.context_length:
-            state.tokens[:, state.length] = tokens
-            return self._advance(tokens[:, None], state)
-        window = torch.cat([state.tokens[:, 1:], tokens[:, None]], 1)  # (B, C)
-        return self._advance(window, state._replace(tokens=window, length=0))
-
-    def _advance(self, tokens: Tensor, state: GPTState) -> tuple[Tensor, GPTState]:
-        """Tokens (B, T) that follow the state's -> logits of the next one (B, V) and the state after them."""
-        x = self.dropout(self.embed(tokens, state.length))
-        for block, cache in zip(self.layers, state.caches, strict=True):
-            x = block(x, cache, state.length)
-        return self.head(x[:, -1]), state._replace(length=state.length + tokens.shape[1])
+        """As the contract says, with a window that moves on beyond C tokens; no gradient and no dropout."""
+        decoder = self.decoder()
+        decoder.state = state
+        return decoder.step(tokens), decoder.state
 
     @torch.no_grad()
     def trace(self, tokens: Tensor) -> dict[str, Tensor]:

@@ -15,6 +15,8 @@ from lmviz.config import GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
 from lmviz.models.base import LanguageModel
 from lmviz.models.cells import CELLS, Cell, CellState, FastCell, NVSICell
 from lmviz.models.init import init_cell
+from lmviz.models.linear import Linear
+from lmviz.models.recurrent_decoder import RecurrentDecoder
 
 StackState = tuple[CellState, ...]
 """The state of each layer, the lowest first."""
@@ -38,7 +40,7 @@ class RecurrentModel(LanguageModel):
         self.embedding = nn.Embedding(vocab_size, cells[0].input_size)  # N(0, 1)
         self.dropout = nn.Dropout(dropout)
         self.cells = nn.ModuleList(cells)
-        self.head = nn.Linear(cells[-1].hidden_size, vocab_size)
+        self.head = Linear(cells[-1].hidden_size, vocab_size)
 
     @property
     def layers(self) -> list[Cell]:
@@ -93,6 +95,9 @@ class RecurrentModel(LanguageModel):
             x = self.dropout(last[0])  # (B, H)
             after.append(last)
         return self.head(x), tuple(after)  # (B, V)
+
+    def decoder(self) -> RecurrentDecoder:
+        return RecurrentDecoder(self.embedding.weight, self.layers, self.head)
 
     @torch.no_grad()
     def trace(self, tokens: Tensor) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ import torch
 
 from lmviz.errors import N_, ConfigError, DivergenceError, LmvizError, TrainingError
 from lmviz.models import build_model
+from lmviz.models.linear import fastest_product, use_product
 from lmviz.models.ngram import NgramModel
 from lmviz.runs import Run, State, append_line
 from lmviz.training.data import Data, prepare
@@ -113,6 +114,7 @@ class Session:
         generator = torch.Generator().manual_seed(self.config.training.seed)
         with randomness(generator):
             model = build_model(self.config.model, data.tokenizer.vocab_size, self.config.training.context_length)
+        self.status.product = use_product(model, self.status.product or self._first_product())
         self.status.stage = ""
         self._check_signals(list(model.signals))
         self.trainer = Trainer(model, self.config.training, data.train)
@@ -122,6 +124,10 @@ class Session:
         else:
             yield from self._update(data)
         self.write_status("finished")
+
+    def _first_product(self) -> str:
+        """A run that has got on without a word about it was begun when there was no choice."""
+        return "torch" if self.status.step else fastest_product()
 
     def _check_signals(self, known: list[str]) -> None:
         for name in self.config.recording.signals:

@@ -1,0 +1,25 @@
+"""What generation asks of a model: logits for one token after the other, as fast as its weights allow.
+
+A decoder is made for one text (or one batch of texts of equal length) and then thrown away. It holds the weights in the
+form that single steps want, so the model must not be trained while it is in use: ask for a new one after an update.
+Shapes: B batch, T time, V vocabulary.
+"""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class Decoder(ABC):
+    """Texts that grow by a token a step. Called in inference mode, with the model in evaluation mode.
+
+    The logits that it gives are the caller's to keep.
+    """
+
+    @abstractmethod
+    def prefill(self, tokens: Tensor) -> Tensor:
+        """Begin with (B, T), T >= 1, whatever came before -> logits of the next token (B, V)."""
+
+    @abstractmethod
+    def step(self, tokens: Tensor) -> Tensor:
+        """One more token a sequence, (B,), after `prefill` -> logits of the next one (B, V)."""
