@@ -111,7 +111,7 @@ def view_switch() -> str:
         label_visibility="collapsed",
     )  # fmt: skip
     if chosen != "loss":
-        st.query_params["view"] = chosen
+        st.query_params["view"] = str(chosen)
     else:
         st.query_params.pop("view", None)
     return str(chosen)
