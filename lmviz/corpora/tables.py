@@ -88,7 +88,7 @@ def _from_csv(name: str, text: str, delimiter: str) -> dict[str, list[str]]:
         for row in rows:
             if len(row) > len(names):
                 raise CorpusError(
-                    N_("{name} is broken: line {line} has {count} fields, and the first line names {columns}. Mend it."),
+                    N_("{name} is broken: line {line} has {count} fields, but there are {columns} columns. Mend it."),
                     name=name, line=reader.line_num, count=len(row), columns=len(names),
                 )  # fmt: skip
             for field, value in zip(names, row, strict=False):
@@ -120,7 +120,9 @@ def _json_lines(name: str, text: str) -> Iterator[Any]:
             row = _parse(name, line, number)
             if not isinstance(row, str | dict):
                 raise CorpusError(
-                    N_("{name} is broken: line {line} is neither an object nor a text. Mend it."), name=name, line=number
+                    N_("{name} is broken: line {line} is neither an object nor a text. Mend it."),
+                    name=name,
+                    line=number,
                 )
             yield row
 

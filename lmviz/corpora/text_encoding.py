@@ -81,15 +81,15 @@ def tidy(text: str, name: str) -> str:
     """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
-        raise EmptyTextError(N_("{name} is empty. Add a file with text in it."), name=name)
+        raise empty(name)
     controls = [c for c in set(text) if is_control(c)]
     if "\0" in controls or sum(map(text.count, controls)) > MAX_CONTROL_SHARE * len(text):
-        raise binary(name)
+        raise not_text(name)
     return text
 
 
 def is_control(character: str) -> bool:
-    """A character that moves machines, not people: texts have few of them."""
+    """A control character that does not belong into text."""
     return unicodedata.category(character) == "Cc" and character not in _PLAIN_CONTROLS
 
 
@@ -144,11 +144,11 @@ def _decode_with_zeros(data: bytes, name: str) -> tuple[str, str]:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
-        raise binary(name) from None
+        raise not_text(name) from None
     stray = data.count(0) < len(data) / 4 and _is_utf8(data)  # a text with zero bytes in it, read as Chinese
     unknown = any(unicodedata.category(c) in ("Cn", "Co") for c in set(text))
     if stray or unknown or "\0" in text or not any(" " <= c <= "~" or c == "\n" for c in text):
-        raise binary(name)
+        raise not_text(name)
     return text, encoding
 
 
@@ -186,7 +186,12 @@ def _everyday(text: str, encoding: str) -> float:
     return sum(low <= c.encode(encoding)[0] <= high for c in letters) / max(1, len(letters))
 
 
-def binary(name: str) -> NotTextError:
+def empty(name: str) -> EmptyTextError:
+    """The error that says a file has nothing in it."""
+    return EmptyTextError(N_("{name} is empty. Add a file with text in it."), name=name)
+
+
+def not_text(name: str) -> NotTextError:
     """The error that says a file is not text."""
     return NotTextError(
         N_("{name} is not a text file: it holds binary data. Save its text as a .txt file and add that."), name=name
