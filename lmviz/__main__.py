@@ -249,7 +249,7 @@ def corpora_add(
     from lmviz.corpora.command import add
 
     with spoken():
-        document = add(source, name, column=column, encoding=encoding, quiet=as_json)
+        document = add(source, name, column=column, encoding=encoding)
     if as_json:
         return show(document)
     for key, value in document.items():

@@ -24,9 +24,7 @@ def usable_corpus(corpus: CorpusConfig) -> CorpusConfig:
     return corpus.model_copy(update={"name": str(Path(corpus.name).resolve())})
 
 
-def add(
-    source: str, label: str = "", *, column: str | None = None, encoding: str | None = None, quiet: bool = False
-) -> dict[str, Any]:
+def add(source: str, label: str = "", *, column: str | None = None, encoding: str | None = None) -> dict[str, Any]:
     """Fetch a text by its name or keep one by its path, and say what is there now.
 
     Raises:
@@ -37,7 +35,10 @@ def add(
             raise CorpusError(
                 N_("The text {name} is fetched as it is: leave name, column and encoding out."), name=source
             )
-        return {"new": fetch(source, data_dir(), progress=_silent if quiet else _show), **_describe(source)}
+        return {
+            "new": fetch(source, data_dir(), progress=_show if sys.stderr.isatty() else _silent),
+            **_describe(source),
+        }
     if not is_text_path(source):
         raise CorpusError(
             N_("There is nothing to fetch and no file named {name}. Take one of {known}, or the path of a text."),
@@ -66,4 +67,4 @@ def _show(share: float, text: str) -> None:
 
 
 def _silent(share: float, text: str) -> None:
-    """With --json nothing but the document is shown."""
+    """Nobody is watching."""

@@ -89,9 +89,9 @@ class Draft:
         while True:
             name = base if number == 1 else f"{base}-{number}"
             number += 1
-            taken = (self.store / name).exists() or (fixed is None and (name in BUILTIN or name in FETCHABLE))
+            used = (self.store / name).exists() or (fixed is None and (name in BUILTIN or name in FETCHABLE))
             try:
-                if not taken:
+                if not used:
                     self._folder.rename(self.store / name)
                     return name
             except OSError:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from lmviz.corpora.store import data_dir, list_corpora
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_FETCH_SECONDS
 
-Progress = Callable[[float, str], None]
+Progress = Callable[[float, str], object]
 """Called with the share that is done, 0 to 1, and an English text that has a translation."""
 _WATCH_SECONDS = 0.2
 
@@ -137,9 +138,9 @@ def _size(folder: Path) -> int:
 
 
 def _reason(lines: list[str]) -> str:
-    """What the program said last that begins like an error."""
-    said = [line.strip() for line in lines if line.lower().startswith(("error", "npm err"))] or lines
-    return next((line[:200].rstrip(".") for line in reversed(said) if line.strip()), "")
+    """The first line that the program calls an error, which says more than the last."""
+    said = (re.fullmatch(r"(?:npm )?(?:error|ERR!):? (.+)", line.strip(), re.IGNORECASE) for line in lines)
+    return next((match[1][:200].rstrip(".") for match in said if match), "")
 
 
 def _check(archive: Path, known: Fetchable) -> None:
