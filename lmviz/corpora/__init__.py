@@ -4,7 +4,6 @@ from lmviz.corpora.adding import add_corpus, add_path, keep
 from lmviz.corpora.builtin import BUILTIN
 from lmviz.corpora.catalog import FETCHABLE
 from lmviz.corpora.corpus import Corpus
-from lmviz.corpora.fetch import fetch
 from lmviz.corpora.readers import Reading, TextFile, read_files, read_path
 from lmviz.corpora.store import CorpusSummary, data_dir, list_corpora, list_fetchable, load_corpus
 from lmviz.corpora.summary import Preview, preview
@@ -23,7 +22,6 @@ __all__ = [
     "add_path",
     "data_dir",
     "decode",
-    "fetch",
     "keep",
     "list_corpora",
     "list_fetchable",

@@ -97,7 +97,7 @@ def check_size(size: int, limit: int) -> None:
 
 def _is_hidden(name: str) -> bool:
     parts = PurePosixPath(name.replace("\\", "/")).parts
-    return any(part.startswith(".") or part in ("__MACOSX", "__pycache__") for part in parts)
+    return any((part.startswith(".") and part != "..") or part in ("__MACOSX", "__pycache__") for part in parts)
 
 
 def _true_name(entry: zipfile.ZipInfo) -> str:

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from lmviz.corpora import FETCHABLE, data_dir, fetch, list_fetchable
+from lmviz.corpora import FETCHABLE, data_dir, list_fetchable
+from lmviz.corpora.fetch import fetch
 from lmviz.errors import LmvizError
 from lmviz.ui.comparison import markdown_safe
 from lmviz.ui.i18n import _, translate_error
