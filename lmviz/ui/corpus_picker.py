@@ -18,6 +18,7 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
     """The row of controls; None if the chosen text cannot be used (a sentence says why)."""
     known = {row.name: row for row in list_corpora()}
     kinds = {"builtin": _("built in"), "added": _("added"), "fetched": _("fetched")}
+    labels = {name: f"{_title(row)} · {kinds[row.kind]}" for name, row in known.items()}
     if added := st.session_state.pop("corpus_added", None):
         st.session_state["corpus"] = added
     if st.session_state.get("corpus") not in (None, *known):
@@ -26,7 +27,7 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
     with text:
         name = st.selectbox(
             _("Text to learn"), list(known), index=list(known).index(DEFAULT), key="corpus",
-            format_func=lambda name: f"{_title(known[name])} · {kinds[known[name].kind]}", persist_state="session",
+            format_func=labels.__getitem__, persist_state="session",
         )  # fmt: skip
     with own, st.popover(_("Your own text"), icon=":material/upload_file:", width="stretch"):
         own, more = st.tabs([_("Your own text"), _("More texts")])

@@ -36,8 +36,9 @@ def own_text() -> None:
     pasted = st.text_area(_("or paste a text"), height=100, key="pasted").encode("utf-8", "replace")
     parts = [(file.name, file.getvalue()) for file in files]
     parts += [(_("pasted text"), pasted)] if pasted.strip() else []
+    unnamed = _("found by itself")
     encoding = st.selectbox(
-        _("Encoding"), [None, *ENCODINGS], key="encoding", format_func=lambda name: name or _("found by itself"),
+        _("Encoding"), [None, *ENCODINGS], key="encoding", format_func=lambda name: name or unnamed,
     )  # fmt: skip
     seen = None
     if parts:
@@ -45,7 +46,7 @@ def own_text() -> None:
         if seen.columns:
             st.selectbox(
                 _("Column with the text"), [None, *seen.columns], key="column",
-                format_func=lambda name: _("found by itself") if name is None else name,
+                format_func=lambda name: unnamed if name is None else name,
             )  # fmt: skip
         _show(seen.result)
     label = st.text_input(_("Name"), key="corpus_label", placeholder=_("My text"), max_chars=60)
