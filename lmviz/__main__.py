@@ -59,7 +59,9 @@ def show(document: Any) -> None:
 @app.command()
 def train(
     model: Annotated[str, typer.Option(help="Model kind: " + ", ".join(MODEL_PRESETS) + ".")],
-    corpus: Annotated[str, typer.Option(help="Name of a corpus, or path of a text file.")] = "python-reference",
+    corpus: Annotated[
+        str, typer.Option(help="Name of a corpus, or path of a text, a table, a folder or a .zip.")
+    ] = "python-reference",
     size: Annotated[str, typer.Option(help="Preset to begin with: " + ", ".join(SIZES) + ".")] = "small",
     steps: Annotated[int | None, typer.Option(help="Updates of the weights.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides weights, data order and dropout.")] = None,

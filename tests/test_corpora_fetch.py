@@ -169,6 +169,20 @@ def test_a_fetched_corpus_is_there_and_says_where_it_comes_from(
     assert list(left.iterdir()) == [] and [path.name for path in store.iterdir()] == [name]
 
 
+def test_two_who_fetch_at_once_get_one_text(tmp_path: Path, made: Callable[..., None]) -> None:
+    made()
+    store = tmp_path / "data"
+    others: list[bool] = []
+
+    def other(share: float, text: str) -> None:
+        if not others:
+            others.append(False)
+            others.append(fetch("shakespeare", store))
+
+    assert fetch("shakespeare", store, other) is False
+    assert others == [False, True] and [path.name for path in store.iterdir()] == ["shakespeare"]
+
+
 def test_the_name_is_kept_free(tmp_path: Path, made: Callable[..., None]) -> None:
     made()
     assert add_corpus(tmp_path / "data", "Tang", [("a.txt", b"words " * 50)]) == "tang-2"

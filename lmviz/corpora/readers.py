@@ -19,6 +19,8 @@ class TextFile:
     name: str
     documents: tuple[str, ...]
     encoding: str
+    size: int
+    """Bytes of the file."""
     columns: tuple[str, ...] = ()
     """What columns a table has; empty for a plain text."""
     column: str | None = None
@@ -70,7 +72,7 @@ def read_files(
     for name, data in files:
         name = file_name(name)
         if PurePosixPath(name).suffix.lower() == ".zip":
-            room = limit - sum(file.characters for file in found)
+            room = limit - sum(file.size for file in found)
             found += _texts_in(name, zip_files(name, data, room, left_out), column, encoding, left_out)
         else:
             found.append(_read_file(name, data, column, encoding))
@@ -125,8 +127,8 @@ def _read_file(name: str, data: bytes, column: str | None, encoding: str | None)
     text, used = decode(data, encoding, name=name)
     table = read_table(name, text, column) if is_table(name) else None
     if table is None:
-        return TextFile(name, (text,), used)
-    return TextFile(name, table.documents, used, table.columns, table.column)
+        return TextFile(name, (text,), used, len(data))
+    return TextFile(name, table.documents, used, len(data), table.columns, table.column)
 
 
 def _checked(files: list[TextFile], left_out: Counter[str], column: str | None) -> Reading:

@@ -7,7 +7,7 @@ row a line, because a <begin> and an <end> around every few words would be a lar
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
@@ -21,6 +21,7 @@ ROW_DOCUMENT = 1000
 """Characters that the rows must have on average to be documents of their own."""
 TEXT = "text"
 """The column that is taken if nobody names one, and what rows without columns are called."""
+_NAMED = 20
 _DELIMITERS = ",;\t|"
 _NO_DELIMITER = "\x1f"  # a table of one column has none, and its text may well have commas
 
@@ -167,7 +168,7 @@ def _choose(name: str, values: dict[str, list[str]], column: str | None) -> str:
     if column is not None and column not in values:
         raise CorpusError(
             N_("{name} has no column {column}. Take one of these: {known}."),
-            name=name, column=column, known=", ".join(values),
+            name=name, column=column, known=_some(values),
         )  # fmt: skip
     if not any(letters.values()):
         raise NotTextError(N_("{name} has no column with text in it. Add a table with texts."), name=name)
@@ -175,9 +176,15 @@ def _choose(name: str, values: dict[str, list[str]], column: str | None) -> str:
     if not letters[best]:
         raise CorpusError(
             N_("The column {column} of {name} has no text in it. Take one of these: {known}."),
-            name=name, column=best, known=", ".join(key for key in values if letters[key]),
+            name=name, column=best, known=_some(key for key in values if letters[key]),
         )  # fmt: skip
     return best
+
+
+def _some(columns: Iterable[str]) -> str:
+    """Names for a sentence; a table may have hundreds."""
+    first = list(islice(columns, _NAMED + 1))
+    return ", ".join(first[:_NAMED]) + (", ..." if len(first) > _NAMED else "")
 
 
 def _documents(texts: list[str]) -> list[str]:

@@ -33,18 +33,19 @@ def own_text() -> None:
     files = st.file_uploader(
         _("Text files, tables (.csv, .tsv, .jsonl) or a .zip of texts"), accept_multiple_files=True, key="files"
     )
-    pasted = st.text_area(_("or paste a text"), height=100, key="pasted").encode("utf-8", "replace")
+    pasted = st.text_area(_("or paste a text"), height=80, key="pasted").encode("utf-8", "replace")
     parts = [(file.name, file.getvalue()) for file in files]
     parts += [(_("pasted text"), pasted)] if pasted.strip() else []
     unnamed = _("found by itself")
-    encoding = st.selectbox(
+    left, right = st.columns(2)
+    encoding = left.selectbox(
         _("Encoding"), [None, *ENCODINGS], key="encoding", format_func=lambda name: name or unnamed,
     )  # fmt: skip
     seen = None
     if parts:
         seen = _read((*(file.file_id for file in files), hashlib.sha256(pasted).hexdigest()), parts, encoding)
         if seen.columns:
-            st.selectbox(
+            right.selectbox(
                 _("Column with the text"), [None, *seen.columns], key="column",
                 format_func=lambda name: unnamed if name is None else name,
             )  # fmt: skip
