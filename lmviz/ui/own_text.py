@@ -1,9 +1,11 @@
 """Bring a text of one's own: upload or paste, look at it as it will be read, mend encoding and column, then add it."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lmviz.corpora import ENCODINGS, Reading, data_dir, keep, read_files
 from lmviz.errors import LmvizError
@@ -34,16 +36,15 @@ def own_text() -> None:
         _("Text files, tables (.csv, .tsv, .jsonl) or a .zip of texts"), accept_multiple_files=True, key="files"
     )
     pasted = st.text_area(_("or paste a text"), height=80, key="pasted").encode("utf-8", "replace")
-    parts = [(file.name, file.getvalue()) for file in files]
-    parts += [(_("pasted text"), pasted)] if pasted.strip() else []
     unnamed = _("found by itself")
     left, right = st.columns(2)
     encoding = left.selectbox(
         _("Encoding"), [None, *ENCODINGS], key="encoding", format_func=lambda name: name or unnamed,
+        disabled=not files,
     )  # fmt: skip
     seen = None
-    if parts:
-        seen = _read((*(file.file_id for file in files), hashlib.sha256(pasted).hexdigest()), parts, encoding)
+    if files or pasted.strip():
+        seen = _read(files, pasted, encoding)
         if seen.columns:
             right.selectbox(
                 _("Column with the text"), [None, *seen.columns], key="column",
@@ -52,11 +53,12 @@ def own_text() -> None:
         _show(seen.result)
     label = st.text_input(_("Name"), key="corpus_label", placeholder=_("My text"), max_chars=60)
     if st.button(_("Add this text"), type="primary", key="add_text", width="stretch"):
-        _add(label or (parts[0][0] if parts else ""), seen)
+        _add(label or (files[0].name if files else _("pasted text")), seen)
 
 
-def _read(key: tuple[str, ...], parts: list[tuple[str, bytes]], encoding: str | None) -> _Seen:
-    """Read the parts, unless nothing has changed since the last time."""
+def _read(files: Sequence[UploadedFile], pasted: bytes, encoding: str | None) -> _Seen:
+    """Read everything, unless nothing has changed since the last time. A pasted text has no encoding to choose."""
+    key = (*(file.file_id for file in files), hashlib.sha256(pasted).hexdigest())
     last: _Seen | None = st.session_state.get("own_text")
     columns = last.columns if last and last.parts == key else ()
     if not columns:
@@ -67,7 +69,10 @@ def _read(key: tuple[str, ...], parts: list[tuple[str, bytes]], encoding: str | 
     result: Reading | LmvizError
     try:
         with st.spinner(_("Reading")):
-            result = read_files(parts, encoding=encoding, column=column)
+            parts = [(file.name, file.getvalue()) for file in files]
+            readings = [read_files(parts, encoding=encoding, column=column)] if parts else []
+            readings += [read_files([(_("pasted text"), pasted)], encoding="utf-8")] if pasted.strip() else []
+            result = Reading(tuple(file for each in readings for file in each.files), readings[0].left_out)
             columns = result.columns
     except LmvizError as error:
         result = error
