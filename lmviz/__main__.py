@@ -31,9 +31,16 @@ app.add_typer(corpora_app, name="corpora")
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="Folder of all runs (default: LMVIZ_STORE or runs/).")
 ]
+ColumnOption = Annotated[
+    str | None,
+    typer.Option(help="Column of a table that holds the text (default: text, or the one with most letters)."),
+]
+EncodingOption = Annotated[
+    str | None, typer.Option(help="Encoding of the file, such as gbk (default: found by itself).")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ModelOption = Annotated[str, typer.Option(help="Model kind: " + ", ".join(MODEL_PRESETS) + ".")]
-CorpusOption = Annotated[str, typer.Option(help="Name of a corpus, or path of a text file.")]
+CorpusOption = Annotated[str, typer.Option(help="Name of a corpus, or path of a text, a table, a folder or a .zip.")]
 SizeOption = Annotated[str, typer.Option(help="Preset to begin with: " + ", ".join(SIZES) + ".")]
 SeedOption = Annotated[int | None, typer.Option(help="Decides weights, data order and dropout.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="section.field=value, as often as you like.")]
@@ -245,25 +252,49 @@ def score(
 
 @corpora_app.command("list")
 def corpora_list(as_json: JsonOption = False) -> None:
-    """Every text by name."""
-    from lmviz.corpora import list_corpora
+    """Every text by name; also those that `corpora add` can fetch (kind fetchable)."""
+    from lmviz.corpora import list_corpora, list_fetchable
 
-    rows = [dict(vars(row)) for row in list_corpora()]
+    rows = [dict(vars(row)) for row in [*list_corpora(), *list_fetchable()]]
     if as_json:
         return show(rows)
     for row in rows:
-        typer.echo(f"{row['name']:24} {row['title']}")
+        typer.echo(f"{row['name']:24} {row['kind']:10} {row['title']}")
 
 
 @corpora_app.command("show")
 def corpora_show(
-    name: Annotated[str, typer.Argument(help="Name of a corpus, or path of a text file.")], as_json: JsonOption = False
+    name: Annotated[str, typer.Argument(help="Name of a corpus, or path of a text, a table, a folder or a .zip.")],
+    column: ColumnOption = None,
+    encoding: EncodingOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Size, vocabulary, commonest characters and first lines of a text."""
     from lmviz.corpora import load_corpus, preview
 
     with spoken():
-        document = dict(vars(preview(load_corpus(name))))
+        document = dict(vars(preview(load_corpus(name, column=column, encoding=encoding))))
+    if as_json:
+        return show(document)
+    for key, value in document.items():
+        typer.echo(f"{key:24} {value}")
+
+
+@corpora_app.command("add")
+def corpora_add(
+    source: Annotated[
+        str, typer.Argument(metavar="NAME|PATH", help="What can be fetched, or a text, a table, a folder, a .zip.")
+    ],
+    name: Annotated[str, typer.Option("--name", help="A label for people.")] = "",
+    column: ColumnOption = None,
+    encoding: EncodingOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a text under a name: your own, or one that is fetched over the network."""
+    from lmviz.corpora.command import add
+
+    with spoken():
+        document = add(source, name, column=column, encoding=encoding)
     if as_json:
         return show(document)
     for key, value in document.items():
@@ -273,25 +304,19 @@ def corpora_show(
 def _train_config(
     model: str, corpus: str, size: str, steps: int | None, seed: int | None, name: str, settings: list[str]
 ) -> RunConfig:
+    from lmviz.corpora.command import usable_corpus
+
     if model not in MODEL_PRESETS:
         raise ConfigError(
             N_("There is no model {kind}. The models are: {known}."), kind=model, known=", ".join(MODEL_PRESETS)
         )
     if size not in SIZES:
         raise ConfigError(N_("There is no size {size}. The sizes are: {known}."), size=size, known=", ".join(SIZES))
-    given = [f"corpus.name={corpus_name(corpus)}", f"name={name}"]
+    given = [f"corpus.name={corpus}", f"name={name}"]
     given += [f"training.steps={steps}"] if steps is not None else []
     given += [f"training.seed={seed}"] if seed is not None else []
-    return apply_settings(preset(model, size), [*given, *settings])
-
-
-def corpus_name(corpus: str) -> str:
-    """A path is kept whole, so that the run can go on from another folder."""
-    from lmviz.corpora import load_corpus
-
-    load_corpus(corpus)  # says at once if it cannot be used
-    path = Path(corpus)
-    return str(path.resolve()) if path.is_file() else corpus
+    config = apply_settings(preset(model, size), [*given, *settings])
+    return config.model_copy(update={"corpus": usable_corpus(config.corpus)})
 
 
 def _train(run: Run, as_json: bool) -> None:

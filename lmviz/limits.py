@@ -1,9 +1,17 @@
 """What one person may ask of the server, in one place. Every refusal names the limit it hits."""
 
 MAX_UPLOAD_BYTES = 50_000_000
-"""Bytes in the files of one corpus together."""
+"""Bytes in the files that a page takes for one corpus, together; a .zip counts unpacked as well."""
+MAX_FILE_BYTES = 1_000_000_000
+"""Bytes in one UTF-8 text that the command line adds; it is read piece by piece."""
+MAX_WHOLE_BYTES = 200_000_000
+"""Bytes that the command line reads whole: tables, folders, .zip files, texts in another encoding than UTF-8."""
 MAX_CORPUS_FILES = 1000
 """Files in one corpus that a person adds."""
+MAX_DOCUMENTS = 9999
+"""Documents in one corpus that a person adds."""
+MAX_FETCH_SECONDS = 600
+"""Seconds after which a download is given up."""
 MIN_CORPUS_CHARACTERS = 100
 """Characters that a corpus a person adds must have."""
 MAX_LABEL = 120

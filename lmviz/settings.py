@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from lmviz.config import RunConfig
 from lmviz.errors import N_, ConfigError
 
-TEXTS = ("corpus.name", "recording.sample_prompt")
+TEXTS = ("corpus.name", "corpus.column", "recording.sample_prompt")
 """Fields whose value is text even if it looks like a number."""
 
 

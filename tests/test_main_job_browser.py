@@ -129,9 +129,9 @@ def test_a_text_of_ones_own(server: Server, open_tab: Callable[..., Tab]) -> Non
     tab.page.locator("input[type=file]").set_input_files(
         {"name": "diary.txt", "mimeType": "text/plain", "buffer": story.encode("utf-16")}
     )
-    tab.page.get_by_text("diary.txt").wait_for()
+    tab.page.get_by_text("diary.txt: utf-16").wait_for()
     button(tab, "Add this text").click()
-    expect(tab.page.get_by_role("combobox", name="Text to learn")).to_have_value("diary.txt")
+    expect(tab.page.get_by_role("combobox", name="Text to learn")).to_have_value("diary.txt · added")
     button(tab, "Train").click()
     wait_points(tab, 2)
     tab.expect_text("It writes, after")

@@ -1,21 +1,32 @@
-"""Where text comes from: built in, read from installed packages, or a person's own files. No torch."""
+"""Where text comes from: built in, read from published packages, or a person's own files. No torch."""
 
+from lmviz.corpora.adding import add_corpus, add_path, keep
 from lmviz.corpora.builtin import BUILTIN
+from lmviz.corpora.catalog import FETCHABLE
 from lmviz.corpora.corpus import Corpus
-from lmviz.corpora.store import CorpusSummary, add_corpus, data_dir, list_corpora, load_corpus
+from lmviz.corpora.readers import Reading, TextFile, read_files, read_path
+from lmviz.corpora.store import CorpusSummary, data_dir, list_corpora, list_fetchable, load_corpus
 from lmviz.corpora.summary import Preview, preview
 from lmviz.corpora.text_encoding import ENCODINGS, decode
 
 __all__ = [
     "BUILTIN",
     "ENCODINGS",
+    "FETCHABLE",
     "Corpus",
     "CorpusSummary",
     "Preview",
+    "Reading",
+    "TextFile",
     "add_corpus",
+    "add_path",
     "data_dir",
     "decode",
+    "keep",
     "list_corpora",
+    "list_fetchable",
     "load_corpus",
     "preview",
+    "read_files",
+    "read_path",
 ]

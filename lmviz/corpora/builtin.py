@@ -47,7 +47,7 @@ def _read_python() -> tuple[str, ...]:
             texts.append(data.decode("ascii").replace("\r\n", "\n").replace("\r", "\n"))
     if not texts:
         raise CorpusError(N_("The source of Python's standard library is not installed here. Take another corpus."))
-    return _shuffled(texts)
+    return shuffled(texts)
 
 
 def _source_files(root: Path) -> list[Path]:
@@ -68,10 +68,10 @@ def _read_idioms() -> tuple[str, ...]:
     if path is None or not path.is_file():
         raise CorpusError(N_("The package jieba with its dictionary is not installed. Install it: pip install jieba."))
     rows = (line.split(" ") for line in path.read_text(encoding="utf-8").splitlines())
-    return ("\n".join(_shuffled([row[0] for row in rows if row[-1] == "i"])),)
+    return ("\n".join(shuffled([row[0] for row in rows if row[-1] == "i"])),)
 
 
-def _shuffled(items: list[str]) -> tuple[str, ...]:
+def shuffled(items: list[str]) -> tuple[str, ...]:
     """Always in the same order, so that the validation part at the end is in the style of the whole."""
     items = list(items)
     random.Random(SHUFFLE_SEED).shuffle(items)

@@ -1,32 +1,27 @@
-"""The corpora a person adds, and where a name leads: <data>/<name>/corpus.json beside 0001.txt, 0002.txt, ...
+"""Where a name leads: a built-in corpus, <data>/<name>/corpus.json beside 0001.txt, 0002.txt, ..., or a path."""
 
-The folder's name and the files' names are made here; what a person typed is kept inside corpus.json, as a label.
-"""
-
-import datetime
 import difflib
 import json
 import os
 import re
-import shutil
-import tempfile
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from lmviz.corpora.builtin import BUILTIN, load_builtin
+from lmviz.corpora.catalog import FETCHABLE
+from lmviz.corpora.containers import folder_paths
 from lmviz.corpora.corpus import Corpus
-from lmviz.corpora.text_encoding import decode
+from lmviz.corpora.draft import META
+from lmviz.corpora.readers import read_path
 from lmviz.errors import N_, CorpusError
-from lmviz.limits import MAX_CORPUS_FILES, MAX_LABEL, MAX_UPLOAD_BYTES, MIN_CORPUS_CHARACTERS
 
 _NAME = re.compile(r"(?=.{1,60}$)[a-z0-9]+(-[a-z0-9]+)*")
-_META = "corpus.json"
 _OWN_TEXT = N_("A text that you added.")
 _OWN_LICENCE = N_("as you have it")
+_NAMED_SOURCES = 8
+"""File names that the source of a corpus tells; of more it tells the number."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +31,10 @@ class CorpusSummary:
     name: str
     title: str
     description: str
-    kind: Literal["builtin", "added"]
+    kind: Literal["builtin", "added", "fetched", "fetchable"]
+    """fetchable: it is not here yet."""
     characters: int | None
-    """None for built-in ones, which are not read for a list."""
+    """None for built-in ones, which are not read for a list, and for those that are not here."""
     documents: int | None
     created: str | None
     """UTC, ISO 8601."""
@@ -49,129 +45,49 @@ def data_dir() -> Path:
     return Path(os.environ.get("LMVIZ_DATA") or Path(__file__).resolve().parents[2] / "data").resolve()
 
 
-def add_corpus(store: Path, label: str, files: Sequence[tuple[str, bytes]], encoding: str | None = None) -> str:
-    """Keep files as a corpus below `store`; every file is a document. Returns the name that lmviz gave it.
-
-    The folder appears complete or not at all.
-
-    Raises:
-        CorpusError: no label, no files, too large, too short, or a file that is not text.
-    """
-    title = _clean(label)
-    if not title:
-        raise CorpusError(N_("The corpus has no name. Give it one."))
-    texts = _decode_all(files, encoding)
-    meta = {
-        "schema_version": 1,
-        "title": title,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "characters": sum(len(text) for text, _ in texts),
-        "files": [
-            {"file": f"{i:04}.txt", "original": _file_name(name), "encoding": used, "characters": len(text)}
-            for i, ((name, _), (text, used)) in enumerate(zip(files, texts, strict=True), 1)
-        ],
-    }
-    store.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=store))
-    try:
-        for i, (text, _) in enumerate(texts, 1):
-            (draft / f"{i:04}.txt").write_bytes(text.encode())
-        (draft / _META).write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
-        draft.chmod(0o755)
-        return _publish(draft, store, title)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-
-
-def _decode_all(files: Sequence[tuple[str, bytes]], encoding: str | None) -> list[tuple[str, str]]:
-    if not files:
-        raise CorpusError(N_("There is no file to add. Choose at least one text file."))
-    if len(files) > MAX_CORPUS_FILES:
-        raise CorpusError(
-            N_("{count} files are too many; a corpus may have {limit}. Join some of them."),
-            count=len(files),
-            limit=MAX_CORPUS_FILES,
-        )
-    _check_size(sum(len(data) for _, data in files))
-    texts = [decode(data, encoding, name=_file_name(name)) for name, data in files]
-    characters = sum(len(text) for text, _ in texts)
-    if characters < MIN_CORPUS_CHARACTERS:
-        raise CorpusError(
-            N_("The text has {characters} characters; a corpus needs at least {limit}. Add more text."),
-            characters=characters,
-            limit=MIN_CORPUS_CHARACTERS,
-        )
-    return texts
-
-
-def _check_size(size: int) -> None:
-    if size > MAX_UPLOAD_BYTES:
-        raise CorpusError(
-            N_("The text is too large: {size} MB, and {limit} MB are allowed. Take a part of it."),
-            size=f"{size / 1e6:.1f}",
-            limit=f"{MAX_UPLOAD_BYTES / 1e6:g}",
-        )
-
-
-def _publish(draft: Path, store: Path, title: str) -> str:
-    """Rename the draft to the first free name; renaming onto another's folder fails, so two never share one."""
-    ascii_title = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    base = re.sub(r"[^a-z0-9]+", "-", ascii_title)[:40].strip("-") or "text"
-    number = 1
-    while True:
-        name = base if number == 1 else f"{base}-{number}"
-        number += 1
-        if name in BUILTIN or (store / name).exists():
-            continue
-        try:
-            draft.rename(store / name)
-        except OSError:
-            if (store / name).exists():
-                continue
-            raise
-        return name
-
-
-def _clean(label: str) -> str:
-    """One line of printable characters."""
-    printable = "".join(c if c.isprintable() else " " for c in label)
-    return " ".join(printable.split())[:MAX_LABEL].strip()
-
-
-def _file_name(name: str) -> str:
-    return _clean(PurePosixPath(name.replace("\\", "/")).name) or "text"
-
-
-def load_corpus(name_or_path: str, data: Path | None = None, *, allow_paths: bool = True) -> Corpus:
-    """A built-in corpus, an added one, or a text file, in this order.
+def load_corpus(
+    name_or_path: str, data: Path | None = None, *, column: str | None = None, encoding: str | None = None,
+    allow_paths: bool = True,
+) -> Corpus:  # fmt: skip
+    """A built-in corpus, an added or fetched one, or a file or folder, in this order.
 
     Args:
-        name_or_path: name of a corpus, or path of a text file.
+        name_or_path: name of a corpus, or path of a text file, a table, a .zip, a folder.
         data: where added corpora lie; `data_dir()` if None.
+        column: of a table given by its path; None takes `text`, or the column with the most letters.
+        encoding: of a file given by its path; None finds it out.
         allow_paths: False refuses paths, for names that come from a browser.
 
     Raises:
         CorpusError: nothing has this name, or it cannot be read.
     """
-    if name_or_path in BUILTIN:
-        return load_builtin(name_or_path)
     store = data or data_dir()
-    meta = store / name_or_path / _META if _NAME.fullmatch(name_or_path) else None
-    if meta and meta.is_file():
-        return _load_added(meta, meta.stat().st_mtime_ns)
+    meta = store / name_or_path / META if _NAME.fullmatch(name_or_path) else None
+    if name_or_path in BUILTIN or (meta and meta.is_file()):
+        if column is not None or encoding is not None:
+            raise CorpusError(
+                N_("The text {name} has neither column nor encoding to choose; only files have. Leave them out."),
+                name=name_or_path,
+            )
+        return _load_added(meta, meta.stat().st_mtime_ns) if meta and meta.is_file() else load_builtin(name_or_path)
     path = Path(name_or_path)
-    if not (allow_paths and os.path.isfile(path)):  # noqa: PTH113 (says False to a name too long for a file)
-        raise _unknown(name_or_path, store)
+    if not (allow_paths and is_text_path(name_or_path)):
+        raise unknown_text(name_or_path, store)
     try:
-        status = path.stat()
-        _check_size(status.st_size)
-        return _load_file(path, status.st_mtime_ns, status.st_size)
+        return _load_path(path, column, encoding, _stamp(path))
     except OSError as error:
         raise CorpusError(N_("The file {path} cannot be read. Check its permissions."), path=name_or_path) from error
 
 
-def _unknown(name: str, store: Path) -> CorpusError:
+def is_text_path(path: str) -> bool:
+    """Whether there is a file or a folder; os.path says False to a name that no file can have."""
+    return path != "" and (os.path.isfile(path) or os.path.isdir(path))  # noqa: PTH112, PTH113
+
+
+def unknown_text(name: str, store: Path) -> CorpusError:
+    """The error that says what texts there are."""
+    if name in FETCHABLE:
+        return CorpusError(N_("The text {name} is not here yet. Fetch it: lmviz corpora add {name}."), name=name)
     known = [summary.name for summary in list_corpora(store)]
     close = difflib.get_close_matches(name.lower(), known, n=1)
     if close:
@@ -182,17 +98,31 @@ def _unknown(name: str, store: Path) -> CorpusError:
             known=", ".join(known),
         )
     return CorpusError(
-        N_("There is no corpus and no file {name}. Take one of {known}, or the path of a text file."),
+        N_("There is no corpus and no file {name}. Take one of {known}, or the path of a text."),
         name=name,
         known=", ".join(known),
     )
 
 
 @lru_cache(maxsize=2)
-def _load_file(path: Path, modified: int, size: int) -> Corpus:
-    """`modified` and `size` make a changed file a new entry."""
-    text, encoding = decode(path.read_bytes(), name=path.name)
-    return Corpus(str(path), path.name, _OWN_TEXT, path.name, _OWN_LICENCE, (text,), encoding)
+def _load_path(path: Path, column: str | None, encoding: str | None, stamp: object) -> Corpus:
+    """`stamp` makes a changed file a new entry."""
+    reading = read_path(path, column=column, encoding=encoding)
+    return Corpus(
+        name=str(path),
+        title=path.name or str(path),
+        description=_OWN_TEXT,
+        source=_sources([file.name for file in reading.files]),
+        licence=_OWN_LICENCE,
+        documents=tuple(document for file in reading.files for document in file.documents),
+        encoding=_joined([file.encoding for file in reading.files]),
+    )
+
+
+def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Times and sizes of a file, or of all files in a folder."""
+    paths = folder_paths(path) if path.is_dir() else [path]
+    return tuple((str(file), (status := file.stat()).st_mtime_ns, status.st_size) for file in paths)
 
 
 @lru_cache(maxsize=2)
@@ -200,12 +130,49 @@ def _load_added(meta: Path, modified: int) -> Corpus:
     try:
         about = _read_meta(meta)
         documents = tuple(path.read_bytes().decode() for path in sorted(meta.parent.glob("*.txt")))
-        title, files = about["title"], about["files"]
-        source = ", ".join(file["original"] for file in files)
-        encoding = ", ".join(sorted({file["encoding"] for file in files}))
+        files = about["files"]
+        return Corpus(
+            name=meta.parent.name,
+            title=about["title"],
+            description=_description(meta.parent.name, about),
+            source=about.get("source") or _sources([file["original"] for file in files]),
+            licence=about.get("licence") or _OWN_LICENCE,
+            documents=documents,
+            encoding=_joined([file["encoding"] for file in files]),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorpusError(N_("The corpus {name} is damaged. Add its text again."), name=meta.parent.name) from error
-    return Corpus(meta.parent.name, title, _OWN_TEXT, source, _OWN_LICENCE, documents, encoding)
+        raise _damaged(meta.parent.name) from error
+
+
+def _description(name: str, about: dict[str, Any]) -> str:
+    return FETCHABLE[name].description if about.get("kind") == "fetched" else _OWN_TEXT
+
+
+def _joined(names: list[str]) -> str:
+    return ", ".join(sorted(set(names)))
+
+
+def _sources(names: list[str]) -> str:
+    """Names of files, each once."""
+    names = list(dict.fromkeys(names))
+    more = [f"... ({len(names)})"] if len(names) > _NAMED_SOURCES else []
+    return ", ".join(names[:_NAMED_SOURCES] + more)
+
+
+def read_about(name: str, data: Path) -> dict[str, Any]:
+    """corpus.json of an added or fetched corpus.
+
+    Raises:
+        CorpusError: there is none, or it cannot be read.
+    """
+    try:
+        return _read_meta(data / name / META)
+    except (OSError, ValueError) as error:
+        raise _damaged(name) from error
+
+
+def _damaged(name: str) -> CorpusError:
+    return CorpusError(N_("The corpus {name} is damaged. Add its text again."), name=name)
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -216,21 +183,32 @@ def _read_meta(path: Path) -> dict[str, Any]:
 
 
 def list_corpora(data: Path | None = None) -> list[CorpusSummary]:
-    """Built-in corpora, then added ones by name. Texts are not read; damaged folders are left out."""
+    """Built-in corpora, then added and fetched ones by name. Texts are not read; damaged folders are left out."""
     rows = [
         CorpusSummary(name, known.title, known.description, "builtin", None, None, None)
         for name, known in BUILTIN.items()
     ]
-    for meta in sorted((data or data_dir()).glob(f"*/{_META}")):
+    for meta in sorted((data or data_dir()).glob(f"*/{META}")):
         if not _NAME.fullmatch(meta.parent.name) or meta.parent.name in BUILTIN:
             continue
         try:
             about = _read_meta(meta)
             row = CorpusSummary(
-                meta.parent.name, about["title"], _OWN_TEXT, "added",
+                meta.parent.name, about["title"], _description(meta.parent.name, about),
+                "fetched" if about.get("kind") == "fetched" else "added",
                 about["characters"], len(about["files"]), about["created"],
             )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError):
             continue
         rows.append(row)
     return rows
+
+
+def list_fetchable(data: Path | None = None) -> list[CorpusSummary]:
+    """Corpora that can be fetched and are not here yet."""
+    here = {row.name for row in list_corpora(data)}
+    return [
+        CorpusSummary(name, known.title, known.description, "fetchable", None, None, None)
+        for name, known in FETCHABLE.items()
+        if name not in here
+    ]

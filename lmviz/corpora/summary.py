@@ -1,13 +1,11 @@
 """What a person wants to see of a corpus before training on it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from lmviz.config import TokenizerConfig
 from lmviz.corpora.corpus import Corpus
-from lmviz.tokenizers import code_points, train_tokenizer
+from lmviz.corpora.facts import Facts
+from lmviz.tokenizers import train_tokenizer
 
 
 @dataclass(frozen=True)
@@ -44,27 +42,15 @@ def preview(
         CorpusError: the corpus is too short to be split.
     """
     train, validation = corpus.split(validation_fraction)
-    counts = _count(corpus.documents)
-    frequent = np.argsort(-counts, kind="stable")[:num_frequent]
-    first = next(document for document in corpus.documents if document)
-    head = first[: num_lines * line_length * 4].split("\n")
+    facts = Facts.of(corpus.documents)
     return Preview(
         characters=corpus.characters,
         documents=len(corpus.documents),
-        distinct_characters=int(np.count_nonzero(counts)),
+        distinct_characters=len(facts.alphabet),
         vocab_size=train_tokenizer(tokenizer, train, validation).vocab_size if tokenizer else None,
-        bytes=sum(len(document.encode()) for document in corpus.documents),
-        frequent=tuple((chr(code), int(counts[code])) for code in frequent if counts[code]),
-        lines=tuple(line[:line_length] for line in head[:num_lines]),
+        bytes=facts.bytes,
+        frequent=facts.frequent(num_frequent),
+        lines=facts.lines(num_lines, line_length),
         train_characters=sum(map(len, train)),
         validation_characters=sum(map(len, validation)),
     )
-
-
-def _count(documents: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """How often each code point occurs, indexed by code point."""
-    counts = np.zeros(0x110000, dtype=np.int64)
-    for document in documents:
-        found = np.bincount(code_points(document))
-        counts[: len(found)] += found
-    return counts

@@ -43,6 +43,14 @@ _SIGNATURES = (
 _PLAIN_CONTROLS = frozenset("\t\n\v\f\r")
 
 
+class NotTextError(CorpusError):
+    """A file that holds something else than text. Among many files it is left out."""
+
+
+class EmptyTextError(CorpusError):
+    """A file with nothing in it. Among many files it is left out."""
+
+
 def decode(data: bytes, encoding: str | None = None, *, name: str = "text") -> tuple[str, str]:
     r"""(text, encoding): the text with \n as its only line end, and Python's name of the encoding it was in.
 
@@ -50,25 +58,47 @@ def decode(data: bytes, encoding: str | None = None, *, name: str = "text") -> t
     then what charset-normalizer finds most likely. `name` is how errors call the file.
 
     Raises:
-        CorpusError: empty, binary, an unknown encoding, or bytes that do not fit the encoding.
+        EmptyTextError, NotTextError: there is no text in it.
+        CorpusError: an unknown encoding, or bytes that do not fit the encoding.
     """
     kind = next((kind for start, kind in _SIGNATURES if data.startswith(start)), None)
     if kind:
-        raise CorpusError(
+        raise NotTextError(
             N_("{name} is not a text file but looks like {kind}. Save its text as a .txt file and add that."),
             name=name,
             kind=kind,
         )
     text, used = _decode_as(data, encoding, name) if encoding else _decode_unnamed(data, name)
+    return tidy(text, name), used
+
+
+def tidy(text: str, name: str) -> str:
+    r"""The text without a byte order mark and with \n as its only line end.
+
+    Raises:
+        EmptyTextError: nothing but white space.
+        NotTextError: too many control characters.
+    """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
-        raise CorpusError(N_("{name} is empty. Add a file with text in it."), name=name)
-    if not _is_text(text):
-        raise _binary(name)
-    return text, used
+        raise empty(name)
+    controls = [c for c in set(text) if is_control(c)]
+    if "\0" in controls or sum(map(text.count, controls)) > MAX_CONTROL_SHARE * len(text):
+        raise not_text(name)
+    return text
 
 
-def _decode_as(data: bytes, encoding: str, name: str) -> tuple[str, str]:
+def is_control(character: str) -> bool:
+    """A control character that does not belong into text."""
+    return unicodedata.category(character) == "Cc" and character not in _PLAIN_CONTROLS
+
+
+def codec_name(encoding: str) -> str:
+    """Python's name of one of ENCODINGS.
+
+    Raises:
+        CorpusError: there is no such encoding.
+    """
     try:
         codec = codecs.lookup(encoding).name
     except (LookupError, ValueError):
@@ -79,6 +109,11 @@ def _decode_as(data: bytes, encoding: str, name: str) -> tuple[str, str]:
             encoding=encoding,
             known=", ".join(ENCODINGS),
         )
+    return codec
+
+
+def _decode_as(data: bytes, encoding: str, name: str) -> tuple[str, str]:
+    codec = codec_name(encoding)
     try:
         return data.decode(codec), codec
     except UnicodeError as error:
@@ -109,11 +144,11 @@ def _decode_with_zeros(data: bytes, name: str) -> tuple[str, str]:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
-        raise _binary(name) from None
+        raise not_text(name) from None
     stray = data.count(0) < len(data) / 4 and _is_utf8(data)  # a text with zero bytes in it, read as Chinese
     unknown = any(unicodedata.category(c) in ("Cn", "Co") for c in set(text))
-    if stray or unknown or not _is_text(text) or not any(" " <= c <= "~" or c == "\n" for c in text):
-        raise _binary(name)
+    if stray or unknown or "\0" in text or not any(" " <= c <= "~" or c == "\n" for c in text):
+        raise not_text(name)
     return text, encoding
 
 
@@ -134,7 +169,7 @@ def _guess(data: bytes, name: str) -> tuple[str, str]:
             return data.decode(match.encoding), codecs.lookup(match.encoding).name
         except UnicodeDecodeError:
             continue
-    raise CorpusError(
+    raise NotTextError(
         N_("The encoding of {name} cannot be told. Name it, or save the file as UTF-8."),
         name=name,
     )
@@ -151,12 +186,13 @@ def _everyday(text: str, encoding: str) -> float:
     return sum(low <= c.encode(encoding)[0] <= high for c in letters) / max(1, len(letters))
 
 
-def _is_text(text: str) -> bool:
-    controls = [c for c in set(text) if unicodedata.category(c) == "Cc" and c not in _PLAIN_CONTROLS]
-    return "\0" not in controls and sum(map(text.count, controls)) <= MAX_CONTROL_SHARE * len(text)
+def empty(name: str) -> EmptyTextError:
+    """The error that says a file has nothing in it."""
+    return EmptyTextError(N_("{name} is empty. Add a file with text in it."), name=name)
 
 
-def _binary(name: str) -> CorpusError:
-    return CorpusError(
+def not_text(name: str) -> NotTextError:
+    """The error that says a file is not text."""
+    return NotTextError(
         N_("{name} is not a text file: it holds binary data. Save its text as a .txt file and add that."), name=name
     )

@@ -83,7 +83,8 @@ def check_length(data: Data, config: RunConfig) -> None:
 
 def load_data(corpus_config: CorpusConfig, tokenizer_config: TokenizerConfig) -> Data:
     """The corpus as tokens."""
-    return tokenize(load_corpus(corpus_config.name), corpus_config.validation_fraction, tokenizer_config)
+    corpus = load_corpus(corpus_config.name, column=corpus_config.column, encoding=corpus_config.encoding)
+    return tokenize(corpus, corpus_config.validation_fraction, tokenizer_config)
 
 
 @lru_cache(maxsize=4)

@@ -1,19 +1,24 @@
-"""Choose the text to learn: built in, added before, or the person's own, with a look at it."""
+"""Choose the text to learn: built in, added before, fetched, or the person's own, with a look at it."""
 
 import streamlit as st
 
 from lmviz.config import CorpusConfig, TokenizerConfig
-from lmviz.corpora import BUILTIN, ENCODINGS, Preview, add_corpus, data_dir, list_corpora, load_corpus
+from lmviz.corpora import CorpusSummary, Preview, list_corpora, load_corpus
 from lmviz.errors import LmvizError
 from lmviz.ui import cache
+from lmviz.ui.comparison import markdown_safe
 from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.more_texts import more_texts
+from lmviz.ui.own_text import own_text
 
 DEFAULT = "python-reference"
 
 
 def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
     """The row of controls; None if the chosen text cannot be used (a sentence says why)."""
-    known = {row.name: _(row.title) if row.name in BUILTIN else row.title for row in list_corpora()}
+    known = {row.name: row for row in list_corpora()}
+    kinds = {"builtin": _("built in"), "added": _("added"), "fetched": _("fetched")}
+    labels = {name: f"{_title(row)} · {kinds[row.kind]}" for name, row in known.items()}
     if added := st.session_state.pop("corpus_added", None):
         st.session_state["corpus"] = added
     if st.session_state.get("corpus") not in (None, *known):
@@ -22,19 +27,23 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
     with text:
         name = st.selectbox(
             _("Text to learn"), list(known), index=list(known).index(DEFAULT), key="corpus",
-            format_func=lambda row: known[row], persist_state="session",
+            format_func=labels.__getitem__, persist_state="session",
         )  # fmt: skip
     with own, st.popover(_("Your own text"), icon=":material/upload_file:", width="stretch"):
-        _own_text()
+        own, more = st.tabs([_("Your own text"), _("More texts")])
+        with own:
+            own_text()
+        with more:
+            more_texts()
     with cut:
         tokenizer = _tokenizer()
     try:
         seen = cache.corpus_preview(name)
     except LmvizError as error:
-        st.error(translate_error(error))
+        st.error(markdown_safe(translate_error(error)))
         return None
     with look, st.popover(_("Look at it"), icon=":material/visibility:", width="stretch"):
-        _preview(name, tokenizer, seen)
+        _preview(known[name], tokenizer, seen)
     return CorpusConfig(name=name), tokenizer
 
 
@@ -55,37 +64,20 @@ def _tokenizer() -> TokenizerConfig:
     return TokenizerConfig()
 
 
-def _own_text() -> None:
-    """Upload or paste; what cannot be read gets a sentence and nothing is kept."""
-    files = st.file_uploader(_("Text files (UTF-8, GBK, Big5, UTF-16 ...)"), accept_multiple_files=True, key="files")
-    pasted = st.text_area(_("or paste a text"), height=120, key="pasted")
-    label = st.text_input(_("Name"), key="corpus_label", placeholder=_("My text"), max_chars=60)
-    encoding = st.selectbox(
-        _("Encoding"), [None, *ENCODINGS], key="encoding", format_func=lambda name: name or _("found by itself")
-    )
-    if not st.button(_("Add this text"), type="primary", key="add_text", width="stretch"):
-        return
-    parts = [(file.name, file.getvalue()) for file in files or []]
-    parts += [(_("pasted text"), pasted.encode())] if pasted.strip() else []
-    title = label or (parts[0][0] if parts else "")
-    try:
-        name = add_corpus(data_dir(), title, parts, encoding)
-    except LmvizError as error:
-        st.error(translate_error(error))
-        return
-    st.session_state["corpus_added"] = name
-    st.rerun()
+def _title(row: CorpusSummary) -> str:
+    """A person's own title as it is, ours in the current language."""
+    return row.title if row.kind == "added" else _(row.title)
 
 
-def _preview(name: str, tokenizer: TokenizerConfig, seen: Preview) -> None:
+def _preview(row: CorpusSummary, tokenizer: TokenizerConfig, seen: Preview) -> None:
     """Sizes, commonest characters, first lines."""
-    corpus = load_corpus(name, allow_paths=False)
+    corpus = load_corpus(row.name, allow_paths=False)
     st.text(_(corpus.description))
     facts = {
         _("Characters"): f"{seen.characters:,}",
         _("Size"): f"{seen.bytes / 1e6:.2f} MB",
         _("Different characters"): f"{seen.distinct_characters:,}",
-        _("Vocabulary, tokens"): f"{cache.vocabulary_size(name, tokenizer):,}",
+        _("Vocabulary, tokens"): f"{cache.vocabulary_size(row.name, tokenizer):,}",
         _("For training"): f"{seen.train_characters:,}",
         _("For validation (the end)"): f"{seen.validation_characters:,}",
     }
@@ -93,7 +85,7 @@ def _preview(name: str, tokenizer: TokenizerConfig, seen: Preview) -> None:
         facts[_("Encoding")] = corpus.encoding
     st.dataframe({"": list(facts), " ": list(facts.values())}, hide_index=True, width=520)
     st.caption(_("Source and licence"))
-    source = _(corpus.source) if name in BUILTIN else corpus.source
+    source = corpus.source if row.kind == "added" else _(corpus.source)
     st.text(f"{source} · " + _(corpus.licence))
     st.caption(_("Most frequent characters"))
     st.code(
