@@ -21,6 +21,8 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
     labels = {name: f"{_title(row)} · {kinds[row.kind]}" for name, row in known.items()}
     if added := st.session_state.pop("corpus_added", None):
         st.session_state["corpus"] = added
+        st.session_state["pasted"] = ""
+        st.session_state["texts_added"] = st.session_state.get("texts_added", 0) + 1
     if st.session_state.get("corpus") not in (None, *known):
         st.session_state["corpus"] = DEFAULT
     text, own, look, cut = st.columns([4, 2, 2, 3], vertical_alignment="bottom")
@@ -29,7 +31,8 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
             _("Text to learn"), list(known), index=list(known).index(DEFAULT), key="corpus",
             format_func=labels.__getitem__, persist_state="session",
         )  # fmt: skip
-    with own, st.popover(_("Your own text"), icon=":material/upload_file:", width="stretch"):
+    count = st.session_state.get("texts_added", 0)  # after adding, the popover is another one, and closed
+    with own, st.popover(_("Your own text"), icon=":material/upload_file:", width="stretch", key=f"own_{count}"):
         own, more = st.tabs([_("Your own text"), _("More texts")])
         with own:
             own_text()
