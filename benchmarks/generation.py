@@ -4,7 +4,8 @@
 
 GPT: transformers' GPT2LMHeadModel.generate with its cache, on the same weights; before anything is timed, both have to
 write the same 120 greedy tokens. Recurrent models: embedding, torch.nn's module on one token, output layer, softmax and
-multinomial, again on the same weights. All in one process and one thread, in turn; medians over the rounds. Needs
+multinomial, again on the same weights (NVSI, which torch.nn does not have, beside a GRU). All in one process and one
+thread, in turn; processor time, so that others on the machine count little; medians over the rounds. Needs
 transformers, which is a dependency of the tests only (`pip install -e '.[test]'`).
 """
 
@@ -22,6 +23,7 @@ from lmviz.config import GPTConfig, GRUConfig, LSTMConfig, ModelConfig, NVSIConf
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import generate
 from lmviz.models import build_model
+from lmviz.models.base import LanguageModel
 from lmviz.models.gpt import GPT
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.tokenizers import BEGIN, END, UNK, Tokenizer, train_tokenizer
@@ -31,7 +33,6 @@ CONTEXT = 128
 CHARACTERS = 62  # and three special tokens: a vocabulary of 65
 BUDGETS = {"gpt 4x128": 3.5, "lstm 128": 3.0}
 TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM, "nvsi": nn.GRU}
-"""torch.nn has no NVSI; a GRU, the nearest in size, stands in for it."""
 
 
 def main() -> None:
@@ -58,7 +59,7 @@ def model_kind(config: type) -> str:
     return config.model_fields["kind"].default  # type: ignore[attr-defined, no-any-return]
 
 
-def make(config: ModelConfig, tokenizer: Tokenizer) -> nn.Module:
+def make(config: ModelConfig, tokenizer: Tokenizer) -> LanguageModel:
     """With weights large enough that its choices are no coin tosses, and <end> too unlikely to cut texts short."""
     torch.manual_seed(1)
     model = build_model(config, tokenizer.vocab_size, CONTEXT).eval()
@@ -68,12 +69,12 @@ def make(config: ModelConfig, tokenizer: Tokenizer) -> nn.Module:
                 parameter.normal_(std=0.2)
         if isinstance(model, RecurrentModel):
             model.head.bias[END] = -30.0
-        else:
+        elif isinstance(model, GPT):
             model.embedding.weight[END] = 0.0
     return model
 
 
-def compare(name: str, model: nn.Module, tokenizer: Tokenizer, theirs: Callable[[], int], rounds: int) -> None:
+def compare(name: str, model: LanguageModel, tokenizer: Tokenizer, theirs: Callable[[], int], rounds: int) -> None:
     """Print both in tokens a second, their ratio, and whether the budget holds."""
     seeds = iter(range(10_000))
     rates: list[tuple[float, float]] = []
@@ -94,16 +95,16 @@ def compare(name: str, model: nn.Module, tokenizer: Tokenizer, theirs: Callable[
     )
 
 
-def ours(model: nn.Module, tokenizer: Tokenizer, seed: int) -> int:
+def ours(model: LanguageModel, tokenizer: Tokenizer, seed: int) -> int:
     """Tokens written; a text that ends early is followed by another."""
     count = 0
     while count < TOKENS:
         config = DecodingConfig(max_new_tokens=TOKENS - count, seed=seed + 10_000 * count)
-        count += sum(1 for _ in generate(model, tokenizer, config))  # type: ignore[arg-type]
+        count += sum(1 for _ in generate(model, tokenizer, config))
     return count
 
 
-def transformers_way(model: nn.Module, tokenizer: Tokenizer) -> Callable[[], int]:
+def transformers_way(model: LanguageModel, tokenizer: Tokenizer) -> Callable[[], int]:
     """GPT-2 with the same weights, checked."""
     assert isinstance(model, GPT)
     theirs = gpt2_of(model)
@@ -152,7 +153,7 @@ def norm(name: str, module: nn.LayerNorm) -> dict[str, torch.Tensor]:
     return {f"{name}.weight": module.weight, f"{name}.bias": module.bias}
 
 
-def module_way(model: nn.Module, kind: str) -> Callable[[], int]:
+def module_way(model: LanguageModel, kind: str) -> Callable[[], int]:
     """torch.nn's module with the same weights where it has one, one token at a time."""
     assert isinstance(model, RecurrentModel)
     cell = model.layers[0]

@@ -50,7 +50,7 @@ def ask_generate(store: Store, run: str, step: int | None = None, **decoding: An
     start = sent = time.perf_counter()
     count = 0
     for token in generate(model, tokenizer, config):
-        tokens.append(asdict(token))
+        tokens.append(vars(token))  # not asdict: its copies cost half as much as the token
         count += 1
         if time.perf_counter() - sent > PIECE_SECONDS:
             yield {"tokens": tokens}
