@@ -1,7 +1,17 @@
 """What one person may ask of the server, in one place. Every refusal names the limit it hits."""
 
 MAX_UPLOAD_BYTES = 50_000_000
-"""Bytes in the files of one corpus together."""
+"""Bytes in the files of one corpus that come through the browser, together."""
+MAX_FILE_BYTES = 1_000_000_000
+"""Bytes of a text that lies on this machine: a file given by its path, or all files of an added corpus."""
+LARGE_TEXT_BYTES = 20_000_000
+"""Bytes from which a text is read in pieces, and its tokens are kept in files."""
+TOKENIZER_SAMPLE = 10_000_000
+"""Characters of the training part of a large text from which words and byte pairs are learned."""
+MAX_TOKEN_BYTES = 8_000_000_000
+"""Bytes of token files that are kept; beyond it those not used for longest are deleted."""
+MAX_COUNTED_TOKENS = 5_000_000
+"""Training tokens that an n-gram model counts, at about 100 bytes each for 5-grams."""
 MAX_CORPUS_FILES = 1000
 """Files in one corpus that a person adds."""
 MIN_CORPUS_CHARACTERS = 100

@@ -112,6 +112,8 @@ class Status(BaseModel):
     parameters: int | None = None
     stage: str = ""
     """What is being prepared before the first step."""
+    stage_progress: float | None = None
+    """Share of that stage that is done, 0 to 1; None where it cannot be told."""
     created: str = ""
     updated: str = ""
     worker: int | None = None

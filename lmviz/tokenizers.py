@@ -30,6 +30,8 @@ SPECIAL_TOKENS = ("<unk>", "<begin>", "<end>")
 UNKNOWN_CHARACTER = "\ufffd"
 _EVERY_CHARACTER = r"[\s\S]"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LAST_CUT = re.compile(r".*\S(?=[ \n])", re.DOTALL)
+_UNCUT = 1_000_000
 _CHUNK = 16_384
 _CHUNKS_AT_ONCE = 64
 
@@ -84,10 +86,10 @@ class Tokenizer:
         _refuse_surrogates(text)
         parts: list[int] = []
         if self.kind == "word":
-            for chunk in _chunks([text]):
+            for chunk in text_chunks([text]):
                 parts += [self._words.get(token, UNK) for token in cut(chunk)]
             return np.array(parts, dtype=np.uint32)
-        for chunks in _batches(_chunks([text])):
+        for chunks in _batches(text_chunks([text])):
             with _plain_errors():
                 for encoding in self.backend.encode_batch_fast(chunks, add_special_tokens=False):
                     parts += encoding.ids
@@ -203,7 +205,7 @@ def train_tokenizer(
         if config.kind == "char":
             return char_tokenizer(set().union(*documents, *validation_documents))
         if config.kind == "word":
-            words = frequent_words(_chunks(documents), config.vocab_size - len(SPECIAL_TOKENS))
+            words = frequent_words(text_chunks(documents), config.vocab_size - len(SPECIAL_TOKENS))
             return Tokenizer(word_backend([*SPECIAL_TOKENS, *words], SPECIAL_TOKENS[UNK]))
         return Tokenizer(_bpe_backend(documents, config.vocab_size))
 
@@ -235,7 +237,7 @@ def _bpe_backend(documents: Sequence[str], vocab_size: int) -> hf.Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    backend.train_from_iterator(_chunks(documents), trainer=trainer)
+    backend.train_from_iterator(text_chunks(documents), trainer=trainer)
     # Registered special tokens would be cut out of any text that spells them; as plain entries no merge makes them.
     plain = json.loads(backend.to_str())
     plain["added_tokens"] = []
@@ -248,16 +250,22 @@ def code_points(text: str) -> NDArray[np.uint32]:
     Raises:
         LmvizError: the text has a lone surrogate.
     """
-    _refuse_surrogates(text)
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.uint32, copy=False)
+    try:
+        return np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.uint32, copy=False)
+    except UnicodeEncodeError:
+        raise _surrogate() from None
 
 
 def _refuse_surrogates(text: str) -> None:
     if _SURROGATE.search(text):
-        raise LmvizError(N_("The text has half of a character in it (a lone surrogate). Type or paste it again."))
+        raise _surrogate()
 
 
-def _chunks(documents: Iterable[str]) -> Iterator[str]:
+def _surrogate() -> LmvizError:
+    return LmvizError(N_("The text has half of a character in it (a lone surrogate). Type or paste it again."))
+
+
+def text_chunks(documents: Iterable[str]) -> Iterator[str]:
     """Documents in pieces that need little memory, cut only where GPT-2's rule (and lmviz.words) cuts anyway.
 
     Those rules never let a token run from a character that is no white space into a space or a line end.
@@ -270,6 +278,23 @@ def _chunks(documents: Iterable[str]) -> Iterator[str]:
             end = cut.start() if cut else len(document)
             yield document[start:end]
             start = end
+
+
+def whole_tokens(pieces: Iterable[str]) -> Iterator[str]:
+    """The same text in other pieces, cut only where `text_chunks` would cut: no token runs from one into the next.
+
+    A piece that grows beyond _UNCUT characters without such a place is cut where it is.
+    """
+    rest = ""
+    for piece in pieces:
+        rest += piece
+        found = _LAST_CUT.match(rest)
+        end = found.end() if found else len(rest) if len(rest) > _UNCUT else 0
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        yield rest
 
 
 def _batches(items: Iterable[str]) -> Iterator[list[str]]:

@@ -218,7 +218,7 @@ def test_words_of_a_megabyte_are_cut_in_a_second() -> None:
 def test_words_in_pieces_equal_words_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     text = TEXT + CODE + CHINESE + "no-space" * 300 + "\x1c \x1f\n\x85 \xa0 x\n \n"
     monkeypatch.setattr(module, "_CHUNK", 3)
-    assert [token for chunk in module._chunks([text]) for token in words.cut(chunk)] == list(words.cut(text))
+    assert [token for chunk in module.text_chunks([text]) for token in words.cut(chunk)] == list(words.cut(text))
 
 
 def test_stream_decoder_never_gives_half_a_character(tokenizer: Tokenizer) -> None:

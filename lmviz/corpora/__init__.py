@@ -2,8 +2,9 @@
 
 from lmviz.corpora.builtin import BUILTIN
 from lmviz.corpora.corpus import Corpus
-from lmviz.corpora.store import CorpusSummary, add_corpus, data_dir, list_corpora, load_corpus
-from lmviz.corpora.summary import Preview, preview
+from lmviz.corpora.large import LargeCorpus
+from lmviz.corpora.store import CorpusSummary, add_corpus, data_dir, list_corpora, load_corpus, load_text
+from lmviz.corpora.summary import Preview, preview, word_vocabulary
 from lmviz.corpora.text_encoding import ENCODINGS, decode
 
 __all__ = [
@@ -11,11 +12,14 @@ __all__ = [
     "ENCODINGS",
     "Corpus",
     "CorpusSummary",
+    "LargeCorpus",
     "Preview",
     "add_corpus",
     "data_dir",
     "decode",
     "list_corpora",
     "load_corpus",
+    "load_text",
     "preview",
+    "word_vocabulary",
 ]

@@ -19,9 +19,17 @@ from typing import Any, Literal
 
 from lmviz.corpora.builtin import BUILTIN, load_builtin
 from lmviz.corpora.corpus import Corpus
+from lmviz.corpora.large import File, LargeCorpus
 from lmviz.corpora.text_encoding import decode
 from lmviz.errors import N_, CorpusError
-from lmviz.limits import MAX_CORPUS_FILES, MAX_LABEL, MAX_UPLOAD_BYTES, MIN_CORPUS_CHARACTERS
+from lmviz.limits import (
+    LARGE_TEXT_BYTES,
+    MAX_CORPUS_FILES,
+    MAX_FILE_BYTES,
+    MAX_LABEL,
+    MAX_UPLOAD_BYTES,
+    MIN_CORPUS_CHARACTERS,
+)
 
 _NAME = re.compile(r"(?=.{1,60}$)[a-z0-9]+(-[a-z0-9]+)*")
 _META = "corpus.json"
@@ -93,7 +101,7 @@ def _decode_all(files: Sequence[tuple[str, bytes]], encoding: str | None) -> lis
             count=len(files),
             limit=MAX_CORPUS_FILES,
         )
-    _check_size(sum(len(data) for _, data in files))
+    _check_size(sum(len(data) for _, data in files), MAX_UPLOAD_BYTES)
     texts = [decode(data, encoding, name=_file_name(name)) for name, data in files]
     characters = sum(len(text) for text, _ in texts)
     if characters < MIN_CORPUS_CHARACTERS:
@@ -105,12 +113,12 @@ def _decode_all(files: Sequence[tuple[str, bytes]], encoding: str | None) -> lis
     return texts
 
 
-def _check_size(size: int) -> None:
-    if size > MAX_UPLOAD_BYTES:
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
         raise CorpusError(
             N_("The text is too large: {size} MB, and {limit} MB are allowed. Take a part of it."),
             size=f"{size / 1e6:.1f}",
-            limit=f"{MAX_UPLOAD_BYTES / 1e6:g}",
+            limit=f"{limit / 1e6:g}",
         )
 
 
@@ -143,8 +151,8 @@ def _file_name(name: str) -> str:
     return _clean(PurePosixPath(name.replace("\\", "/")).name) or "text"
 
 
-def load_corpus(name_or_path: str, data: Path | None = None, *, allow_paths: bool = True) -> Corpus:
-    """A built-in corpus, an added one, or a text file, in this order.
+def load_corpus(name_or_path: str, data: Path | None = None, *, allow_paths: bool = True) -> Corpus | LargeCorpus:
+    """A built-in corpus, an added one, or a text file, in this order. From LARGE_TEXT_BYTES on it is not read yet.
 
     Args:
         name_or_path: name of a corpus, or path of a text file.
@@ -164,9 +172,9 @@ def load_corpus(name_or_path: str, data: Path | None = None, *, allow_paths: boo
     if not (allow_paths and os.path.isfile(path)):  # noqa: PTH113 (says False to a name too long for a file)
         raise _unknown(name_or_path, store)
     try:
-        status = path.stat()
-        _check_size(status.st_size)
-        return _load_file(path, status.st_mtime_ns, status.st_size)
+        file = File.at(path)
+        _check_size(file.size, MAX_FILE_BYTES)
+        return _open_file(file) if file.size >= LARGE_TEXT_BYTES else _load_file(path, file.modified, file.size)
     except OSError as error:
         raise CorpusError(N_("The file {path} cannot be read. Check its permissions."), path=name_or_path) from error
 
@@ -188,6 +196,31 @@ def _unknown(name: str, store: Path) -> CorpusError:
     )
 
 
+def load_text(path: str) -> str:
+    """A text that is to be read whole.
+
+    Raises:
+        CorpusError: as `load_corpus`; the text is too large for that.
+    """
+    corpus = load_corpus(path)
+    if isinstance(corpus, LargeCorpus):
+        raise CorpusError(
+            N_("The text is too large: {size} MB, and {limit} MB are allowed. Take a part of it."),
+            size=f"{corpus.size / 1e6:.1f}",
+            limit=f"{LARGE_TEXT_BYTES / 1e6:g}",
+        )
+    return corpus.text
+
+
+def _open_file(file: File) -> LargeCorpus:
+    path = file.path.resolve()
+    corpus = LargeCorpus(
+        str(file.path), path.name, _OWN_TEXT, path.name, _OWN_LICENCE, (File(path, file.size, file.modified),)
+    )
+    corpus.check_beginning()
+    return corpus
+
+
 @lru_cache(maxsize=2)
 def _load_file(path: Path, modified: int, size: int) -> Corpus:
     """`modified` and `size` make a changed file a new entry."""
@@ -196,16 +229,21 @@ def _load_file(path: Path, modified: int, size: int) -> Corpus:
 
 
 @lru_cache(maxsize=2)
-def _load_added(meta: Path, modified: int) -> Corpus:
+def _load_added(meta: Path, modified: int) -> Corpus | LargeCorpus:
     try:
         about = _read_meta(meta)
-        documents = tuple(path.read_bytes().decode() for path in sorted(meta.parent.glob("*.txt")))
+        texts = tuple(map(File.at, sorted(meta.parent.glob("*.txt"))))
+        size = sum(file.size for file in texts)
         title, files = about["title"], about["files"]
         source = ", ".join(file["original"] for file in files)
         encoding = ", ".join(sorted({file["encoding"] for file in files}))
+        _check_size(size, MAX_FILE_BYTES)
+        labels = (meta.parent.name, title, _OWN_TEXT, source, _OWN_LICENCE)
+        if size >= LARGE_TEXT_BYTES:
+            return LargeCorpus(*labels, texts, meta.read_text(encoding="utf-8"), encoding)
+        return Corpus(*labels, tuple(file.path.read_bytes().decode() for file in texts), encoding)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorpusError(N_("The corpus {name} is damaged. Add its text again."), name=meta.parent.name) from error
-    return Corpus(meta.parent.name, title, _OWN_TEXT, source, _OWN_LICENCE, documents, encoding)
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """What a person wants to see of a corpus before training on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from lmviz.config import TokenizerConfig
 from lmviz.corpora.corpus import Corpus
-from lmviz.tokenizers import code_points, train_tokenizer
+from lmviz.corpora.large import LargeCorpus
+from lmviz.limits import TOKENIZER_SAMPLE
+from lmviz.tokenizers import SPECIAL_TOKENS, code_points, text_chunks, train_tokenizer
+from lmviz.words import count_words
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Preview:
 
 
 def preview(
-    corpus: Corpus,
+    corpus: Corpus | LargeCorpus,
     tokenizer: TokenizerConfig | None = None,
     *,
     validation_fraction: float = 0.1,
@@ -40,14 +44,17 @@ def preview(
 ) -> Preview:
     """Look at a corpus. A bpe `tokenizer` is trained to know its size, which takes seconds on a large text.
 
+    A large text is read in pieces, or not at all if its sizes were written down when it was added.
+
     Raises:
         CorpusError: the corpus is too short to be split.
     """
+    if isinstance(corpus, LargeCorpus):
+        return _preview_large(corpus, tokenizer, validation_fraction, num_frequent, num_lines, line_length)
     train, validation = corpus.split(validation_fraction)
     counts = _count(corpus.documents)
     frequent = np.argsort(-counts, kind="stable")[:num_frequent]
     first = next(document for document in corpus.documents if document)
-    head = first[: num_lines * line_length * 4].split("\n")
     return Preview(
         characters=corpus.characters,
         documents=len(corpus.documents),
@@ -55,10 +62,55 @@ def preview(
         vocab_size=train_tokenizer(tokenizer, train, validation).vocab_size if tokenizer else None,
         bytes=sum(len(document.encode()) for document in corpus.documents),
         frequent=tuple((chr(code), int(counts[code])) for code in frequent if counts[code]),
-        lines=tuple(line[:line_length] for line in head[:num_lines]),
+        lines=_lines(first, num_lines, line_length),
         train_characters=sum(map(len, train)),
         validation_characters=sum(map(len, validation)),
     )
+
+
+def _preview_large(
+    corpus: LargeCorpus, tokenizer: TokenizerConfig | None, validation_fraction: float,
+    num_frequent: int, num_lines: int, line_length: int,
+) -> Preview:  # fmt: skip
+    seen = corpus.survey
+    border = corpus.border(validation_fraction)
+    size = None
+    if tokenizer and tokenizer.kind == "char":
+        size = len(seen.alphabet) + len(SPECIAL_TOKENS)
+    elif tokenizer:
+        size = train_tokenizer(tokenizer, list(corpus.sample(border, TOKENIZER_SAMPLE))).vocab_size
+    head = next((piece for pieces in corpus.documents() for piece in pieces), "")
+    return Preview(
+        characters=seen.characters,
+        documents=len(corpus.files),
+        distinct_characters=len(seen.alphabet),
+        vocab_size=size,
+        bytes=seen.bytes,
+        frequent=seen.frequent[:num_frequent],
+        lines=_lines(head, num_lines, line_length),
+        train_characters=border,
+        validation_characters=seen.characters - border,
+    )
+
+
+def word_vocabulary(corpus: Corpus | LargeCorpus, config: TokenizerConfig, validation_fraction: float = 0.1) -> int:
+    """Tokens that a word tokenizer of this text would have; reads no further than it takes to know.
+
+    Raises:
+        CorpusError: the corpus is too short to be split.
+    """
+    pieces: Iterable[str]
+    if isinstance(corpus, LargeCorpus):
+        pieces = corpus.sample(corpus.border(validation_fraction), TOKENIZER_SAMPLE)
+    else:
+        pieces = text_chunks(corpus.split(validation_fraction)[0])
+    return len(SPECIAL_TOKENS) + count_words(pieces, config.vocab_size - len(SPECIAL_TOKENS))
+
+
+def _lines(head: str, num_lines: int, line_length: int) -> tuple[str, ...]:
+    """The first lines of a text."""
+    lines = islice(head[: num_lines * line_length * 4].split("\n"), num_lines)
+    return tuple(line[:line_length] for line in lines)
 
 
 def _count(documents: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -52,6 +52,18 @@ def decode(data: bytes, encoding: str | None = None, *, name: str = "text") -> t
     Raises:
         CorpusError: empty, binary, an unknown encoding, or bytes that do not fit the encoding.
     """
+    refuse_known_formats(data, name)
+    text, used = _decode_as(data, encoding, name) if encoding else _decode_unnamed(data, name)
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise empty(name)
+    if not _is_text(text):
+        raise not_text(name)
+    return text, used
+
+
+def refuse_known_formats(data: bytes, name: str) -> None:
+    """Raises CorpusError if a file that begins like this is a picture, an archive or the like."""
     kind = next((kind for start, kind in _SIGNATURES if data.startswith(start)), None)
     if kind:
         raise CorpusError(
@@ -59,13 +71,6 @@ def decode(data: bytes, encoding: str | None = None, *, name: str = "text") -> t
             name=name,
             kind=kind,
         )
-    text, used = _decode_as(data, encoding, name) if encoding else _decode_unnamed(data, name)
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
-        raise CorpusError(N_("{name} is empty. Add a file with text in it."), name=name)
-    if not _is_text(text):
-        raise _binary(name)
-    return text, used
 
 
 def _decode_as(data: bytes, encoding: str, name: str) -> tuple[str, str]:
@@ -109,11 +114,11 @@ def _decode_with_zeros(data: bytes, name: str) -> tuple[str, str]:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
-        raise _binary(name) from None
+        raise not_text(name) from None
     stray = data.count(0) < len(data) / 4 and _is_utf8(data)  # a text with zero bytes in it, read as Chinese
     unknown = any(unicodedata.category(c) in ("Cn", "Co") for c in set(text))
     if stray or unknown or not _is_text(text) or not any(" " <= c <= "~" or c == "\n" for c in text):
-        raise _binary(name)
+        raise not_text(name)
     return text, encoding
 
 
@@ -152,11 +157,20 @@ def _everyday(text: str, encoding: str) -> float:
 
 
 def _is_text(text: str) -> bool:
-    controls = [c for c in set(text) if unicodedata.category(c) == "Cc" and c not in _PLAIN_CONTROLS]
+    controls = [c for c in set(text) if is_control(c)]
     return "\0" not in controls and sum(map(text.count, controls)) <= MAX_CONTROL_SHARE * len(text)
 
 
-def _binary(name: str) -> CorpusError:
+def is_control(character: str) -> bool:
+    """A control character that does not belong into text."""
+    return unicodedata.category(character) == "Cc" and character not in _PLAIN_CONTROLS
+
+
+def empty(name: str) -> CorpusError:
+    return CorpusError(N_("{name} is empty. Add a file with text in it."), name=name)
+
+
+def not_text(name: str) -> CorpusError:
     return CorpusError(
         N_("{name} is not a text file: it holds binary data. Save its text as a .txt file and add that."), name=name
     )

@@ -48,7 +48,7 @@ def generate(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig)
     record is handed out. Past its context_length a model forgets what is oldest, as its `step` does.
 
     Raises:
-        ConfigError: the prompt has characters or words that the tokenizer does not know. At once, not at the first record.
+        ConfigError: the prompt has what the tokenizer does not know. At once, not at the first record.
         LmvizError: the model's logits are not finite.
     """
     unknown = tokenizer.unknown_characters(config.prompt)
