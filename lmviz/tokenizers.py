@@ -53,9 +53,9 @@ class Tokenizer:
         self._pieces += [_bytes_of(token) if self.kind == "bpe" else token.encode() for token in tokens[3:]]
 
     @cached_property
-    def _ids(self) -> NDArray[np.uint32]:
+    def _ids(self) -> NDArray[Any]:
         """Code point -> id, for char."""
-        table = np.full(0x110000, UNK, dtype=np.uint32)
+        table = np.full(0x110000, UNK, self.dtype)
         for i, piece in enumerate(self._pieces[3:], 3):
             table[ord(piece.decode())] = i
         return table
@@ -79,8 +79,8 @@ class Tokenizer:
         ids: list[int] = self.encode_array(text).tolist()
         return ids
 
-    def encode_array(self, text: str) -> NDArray[np.uint32]:
-        """As `encode`."""
+    def encode_array(self, text: str) -> NDArray[Any]:
+        """As `encode`, an array of `dtype`."""
         if self.kind == "char":
             return self._ids[code_points(text)]
         _refuse_surrogates(text)
@@ -88,12 +88,12 @@ class Tokenizer:
         if self.kind == "word":
             for chunk in text_chunks([text]):
                 parts += [self._words.get(token, UNK) for token in cut(chunk)]
-            return np.array(parts, dtype=np.uint32)
+            return self.array(parts)
         for chunks in _batches(text_chunks([text])):
             with _plain_errors():
                 for encoding in self.backend.encode_batch_fast(chunks, add_special_tokens=False):
                     parts += encoding.ids
-        return np.array(parts, dtype=np.uint32)
+        return self.array(parts)
 
     def unknown_characters(self, text: str) -> list[str]:
         """Characters (or words) of a text that the tokenizer does not know, each once, as they come; for bpe none.
@@ -138,7 +138,7 @@ class Tokenizer:
         """
         parts: list[NDArray[Any]] = [np.empty(0, self.dtype)]
         for document in documents:
-            parts += [self.array([BEGIN]), self.encode_array(document).astype(self.dtype), self.array([END])]
+            parts += [self.array([BEGIN]), self.encode_array(document), self.array([END])]
         return np.concatenate(parts)
 
     def array(self, ids: Sequence[int]) -> NDArray[Any]:

@@ -23,7 +23,7 @@ from lmviz.corpora.corpus import training_characters
 from lmviz.corpora.text_encoding import empty, is_control, not_text, refuse_known_formats
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_CONTROL_SHARE
-from lmviz.tokenizers import whole_tokens
+from lmviz.tokenizers import code_points, whole_tokens
 
 PIECE_BYTES = 1 << 20
 """Bytes read at once."""
@@ -111,12 +111,11 @@ class LargeCorpus:
         codec = "utf-8" if self.about else "utf-8-sig"
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(codec)(), translate=not self.about)
         try:
-            with file.path.open("rb") as stream:
-                while data := stream.read(PIECE_BYTES):
-                    if text := decoder.decode(data):
-                        yield text
-                if text := decoder.decode(b"", final=True):
+            for data in _read(file.path):
+                if text := decoder.decode(data):
                     yield text
+            if text := decoder.decode(b"", final=True):
+                yield text
         except UnicodeDecodeError:
             raise CorpusError(
                 N_(
@@ -125,10 +124,6 @@ class LargeCorpus:
                 ),
                 name=file.path.name,
             ) from None
-        except OSError as error:
-            raise CorpusError(
-                N_("The file {path} cannot be read. Check its permissions."), path=str(file.path)
-            ) from error
 
     def parts(self, border: int) -> Iterator[tuple[tuple[bool, int], str]]:
         """((whether for validation, number of the document), piece): the split of `Corpus.split`, in pieces."""
@@ -159,6 +154,18 @@ class LargeCorpus:
                     taken += len(piece)
                     yield piece
 
+    def beginning(self, characters: int) -> str:
+        """So many characters of the first document that has any."""
+        for pieces in self.documents():
+            text = ""
+            for piece in pieces:
+                text += piece
+                if len(text) >= characters:
+                    break
+            if text:
+                return text[:characters]
+        return ""
+
     def border(self, validation_fraction: float) -> int:
         """Characters for training; looks at the whole text unless its length is known."""
         return training_characters(self.characters, validation_fraction, self.title)
@@ -187,8 +194,7 @@ class LargeCorpus:
     def check_beginning(self) -> None:
         """Raises CorpusError for what can be told from the first piece: another encoding is said before training."""
         for file, pieces in zip(self.files, self.documents(), strict=True):
-            with file.path.open("rb") as stream:
-                refuse_known_formats(stream.read(16), file.path.name)
+            refuse_known_formats(next(_read(file.path), b""), file.path.name)
             if "\0" in next(pieces, ""):
                 raise not_text(file.path.name)
 
@@ -215,8 +221,8 @@ class LargeCorpus:
         for file, pieces in zip(self.files, self.documents(), strict=True):
             size = file.size if self.about else (yield from _normal_size(file.path))
             digest.update(size.to_bytes(8, "big"))
-            for piece in pieces:
-                data = piece.encode()
+            same = size == file.size  # nothing to mend in it: no need to decode it
+            for data in _read(file.path) if same else (piece.encode() for piece in pieces):
                 digest.update(data)
                 done += len(data)
                 show(min(1.0, done / self.size))
@@ -229,16 +235,16 @@ class LargeCorpus:
         if known:
             return known
         counts = np.zeros(0x110000, np.int64)
-        size = 0
-        for pieces in self.documents():
+        for number, pieces in enumerate(self.documents()):
+            done = sum(file.size for file in self.files[:number])
             for piece in pieces:
-                found = np.bincount(np.frombuffer(piece.encode("utf-32-le"), "<u4"))
+                found = np.bincount(code_points(piece))
                 counts[: len(found)] += found
-                size += len(piece.encode())
-                show(min(1.0, size / self.size))
+                done += len(piece)  # at most its bytes
+                show(done / self.size)
                 yield None
         self.check_unchanged()
-        survey = _survey_of(counts, size)
+        survey = _survey_of(counts)
         _refuse_what_is_no_text(survey.alphabet, counts, self.title)
         return survey
 
@@ -261,25 +267,35 @@ def _small(piece: str) -> Iterator[str]:
     return (piece[i : i + SMALL_PIECE] for i in range(0, len(piece), SMALL_PIECE))
 
 
+def _read(path: Path) -> Iterator[bytes]:
+    """Raises CorpusError if the file cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            while data := stream.read(PIECE_BYTES):
+                yield data
+    except OSError as error:
+        raise CorpusError(N_("The file {path} cannot be read. Check its permissions."), path=str(path)) from error
+
+
 def _normal_size(path: Path) -> Turns[int]:
     """Bytes of a file without its byte order mark and with one byte for a line end."""
     size = 0
     last = b""
-    with path.open("rb") as stream:
-        while data := stream.read(PIECE_BYTES):
-            mark = len(codecs.BOM_UTF8) if not size and data.startswith(codecs.BOM_UTF8) else 0
-            cut_in_two = last == b"\r" and data.startswith(b"\n")
-            size += len(data) - mark - data.count(b"\r\n") - cut_in_two
-            last = data[-1:]
-            yield None
+    for data in _read(path):
+        mark = len(codecs.BOM_UTF8) if not last and data.startswith(codecs.BOM_UTF8) else 0
+        cut_in_two = last == b"\r" and data.startswith(b"\n")
+        size += len(data) - mark - data.count(b"\r\n") - cut_in_two
+        last = data[-1:]
+        yield None
     return size
 
 
-def _survey_of(counts: NDArray[np.int64], size: int) -> Survey:
+def _survey_of(counts: NDArray[np.int64]) -> Survey:
     frequent = np.argsort(-counts, kind="stable")[:FREQUENT]
+    lengths = sum(int(counts[first:].sum()) for first in (0, 0x80, 0x800, 0x10000))  # a byte more from each of these on
     return Survey(
         characters=int(counts.sum()),
-        bytes=size,
+        bytes=lengths,
         alphabet="".join(map(chr, np.flatnonzero(counts))),
         frequent=tuple((chr(code), int(counts[code])) for code in frequent if counts[code]),
     )

@@ -79,7 +79,6 @@ def _preview_large(
         size = len(seen.alphabet) + len(SPECIAL_TOKENS)
     elif tokenizer:
         size = train_tokenizer(tokenizer, list(corpus.sample(border, TOKENIZER_SAMPLE))).vocab_size
-    head = next((piece for pieces in corpus.documents() for piece in pieces), "")
     return Preview(
         characters=seen.characters,
         documents=len(corpus.files),
@@ -87,7 +86,7 @@ def _preview_large(
         vocab_size=size,
         bytes=seen.bytes,
         frequent=seen.frequent[:num_frequent],
-        lines=_lines(head, num_lines, line_length),
+        lines=_lines(corpus.beginning(4 * num_lines * line_length), num_lines, line_length),
         train_characters=border,
         validation_characters=seen.characters - border,
     )
@@ -109,7 +108,7 @@ def word_vocabulary(corpus: Corpus | LargeCorpus, config: TokenizerConfig, valid
 
 def _lines(head: str, num_lines: int, line_length: int) -> tuple[str, ...]:
     """The first lines of a text."""
-    lines = islice(head[: num_lines * line_length * 4].split("\n"), num_lines)
+    lines = islice(head[: 4 * num_lines * line_length].split("\n"), num_lines)
     return tuple(line[:line_length] for line in lines)
 
 

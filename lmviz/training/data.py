@@ -21,7 +21,7 @@ from lmviz.errors import N_, CorpusError, RunError
 from lmviz.models.base import Batch
 from lmviz.runs import Run, write_json
 from lmviz.tokenizers import UNK, Tokenizer, train_tokenizer
-from lmviz.training.token_files import token_files
+from lmviz.training.token_files import FINGERPRINTED, token_files
 
 Tokens = NDArray[np.unsignedinteger[Any]]
 
@@ -69,7 +69,10 @@ def prepare(run: Run, show: Show = ignore) -> Turns[Data]:
     config = run.config()
     known = run.data()
     corpus = load_corpus(config.corpus.name)
-    fingerprint = (yield from corpus.fingerprinting()) if isinstance(corpus, LargeCorpus) else corpus.fingerprint
+    if isinstance(corpus, LargeCorpus):
+        fingerprint = yield from corpus.fingerprinting(lambda share: show(FINGERPRINTED * share))
+    else:
+        fingerprint = corpus.fingerprint
     if known and known["fingerprint"] != fingerprint:
         raise RunError(
             N_("The text {corpus} has changed since this run began. Start a new run on the new text."),

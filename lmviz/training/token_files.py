@@ -36,9 +36,11 @@ OPENING = 10_000
 """Characters of the validation text that are kept to find a prompt in."""
 STILL = 5.0
 """Seconds without progress after which nobody waits for another's work."""
+QUIET = 1.0
+"""Seconds without progress after which a writer may have died."""
 PARTS = ("train", "validation")
-SURVEYED, LEARNED = 0.1, 0.2
-"""Share that is done when the characters are counted, and when the tokenizer is made."""
+FINGERPRINTED, SURVEYED, LEARNED = 0.15, 0.25, 0.3
+"""Share that is done when the text is recognized, when its characters are counted, and when the tokenizer is made."""
 
 
 class TokenFiles:
@@ -63,7 +65,7 @@ def token_files(
     Raises:
         CorpusError: the text is no text, too short, or changed while it was read.
     """
-    fingerprint = yield from corpus.fingerprinting()
+    fingerprint = yield from corpus.fingerprinting(lambda share: show(FINGERPRINTED * share))
     root = data_dir() / ".tokens"
     folder = root / f"{fingerprint[:32]}-{_key(config)}-{validation_fraction!r}"
     root.mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,6 @@ def token_files(
             continue
         with _draft(folder) as draft:
             yield from _make(corpus, validation_fraction, config, draft, _Progress(draft, show))
-            corpus.check_unchanged()
             _publish(draft, folder)
     show(1.0)
     (folder / "meta.json").touch()  # what is used is not cleaned away
@@ -94,7 +95,8 @@ def _key(config: TokenizerConfig) -> str:
 def _make(
     corpus: LargeCorpus, validation_fraction: float, config: TokenizerConfig, draft: Path, show: Show
 ) -> Turns[None]:
-    survey = yield from corpus.surveying(lambda share: show(SURVEYED * share))
+    counted = SURVEYED - FINGERPRINTED
+    survey = yield from corpus.surveying(lambda share: show(FINGERPRINTED + counted * share))
     border = training_characters(survey.characters, validation_fraction, corpus.title)
     if config.kind == "char":
         tokenizer = char_tokenizer(survey.alphabet)
@@ -104,6 +106,7 @@ def _make(
     with (draft / "train.bin").open("wb") as train, (draft / "validation.bin").open("wb") as validation:
         parts = _Part(train, tokenizer), _Part(validation, tokenizer)
         yield from _write(corpus, border, parts, lambda share: show(LEARNED + (1 - LEARNED) * share))
+    corpus.check_unchanged()
     meta = {name: part.facts() for name, part in zip(PARTS, parts, strict=True)}
     characters = sum(part.characters for part in parts)
     if characters != survey.characters or (config.kind == "char" and any(part.unknown for part in parts)):
@@ -158,7 +161,7 @@ class _Part:
         self.documents += token == BEGIN
 
     def write(self, text: str) -> None:
-        ids = self.tokenizer.encode_array(text).astype(self.tokenizer.dtype)
+        ids = self.tokenizer.encode_array(text)
         if self.documents == 1 and len(self.opening) < OPENING:
             self.opening += text[: OPENING - len(self.opening)]
         self.characters += len(text)
@@ -211,11 +214,19 @@ def _publish(draft: Path, folder: Path) -> None:
 
 def _work_of_another(folder: Path) -> float | None:
     """The share that somebody else has done of the same tokens; None if nobody is getting on with them."""
-    shares = []
-    for draft in folder.parent.glob(f".draft-{folder.name}-*"):
-        if _age(draft) < STILL:
-            shares.append(_share(draft))
-    return max(shares, default=None)
+    drafts = _living_drafts(folder.parent, folder.name)
+    return max((_share(draft) for draft in drafts if _age(draft) < STILL), default=None)
+
+
+def _living_drafts(root: Path, name: str = "") -> list[Path]:
+    """Drafts that somebody is writing; those of dead writers are removed."""
+    living = []
+    for draft in root.glob(f".draft-{name}*"):
+        if _is_dead(draft):
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            living.append(draft)
+    return living
 
 
 def _age(draft: Path) -> float:
@@ -235,9 +246,7 @@ def _share(draft: Path) -> float:
 
 def _clean(root: Path) -> None:
     """Remove what dead writers left, and the tokens not used for longest if all together are too many bytes."""
-    for draft in root.glob(".draft-*"):
-        if _age(draft) > STILL and _is_dead(draft):
-            shutil.rmtree(draft, ignore_errors=True)
+    _living_drafts(root)
     size = 0
     for meta in sorted(root.glob("[!.]*/meta.json"), key=lambda path: -path.stat().st_mtime):
         size += sum(file.stat().st_size for file in meta.parent.iterdir())
@@ -246,6 +255,8 @@ def _clean(root: Path) -> None:
 
 
 def _is_dead(draft: Path) -> bool:
+    if _age(draft) < QUIET:  # a writer that has not taken its lock yet, or one that needs no asking
+        return False
     try:
         with FileLock(draft / "lock", timeout=0):
             return True
