@@ -23,6 +23,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from lmviz.config import TokenizerConfig
 from lmviz.errors import N_, CorpusError, LmvizError
+from lmviz.pieces import text_chunks
 from lmviz.words import cut, frequent_words, word_backend
 
 UNK, BEGIN, END = 0, 1, 2
@@ -30,9 +31,6 @@ SPECIAL_TOKENS = ("<unk>", "<begin>", "<end>")
 UNKNOWN_CHARACTER = "\ufffd"
 _EVERY_CHARACTER = r"[\s\S]"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LAST_CUT = re.compile(r".*\S(?=[ \n])", re.DOTALL)
-_UNCUT = 1_000_000
-_CHUNK = 16_384
 _CHUNKS_AT_ONCE = 64
 
 
@@ -263,38 +261,6 @@ def _refuse_surrogates(text: str) -> None:
 
 def _surrogate() -> LmvizError:
     return LmvizError(N_("The text has half of a character in it (a lone surrogate). Type or paste it again."))
-
-
-def text_chunks(documents: Iterable[str]) -> Iterator[str]:
-    """Documents in pieces that need little memory, cut only where GPT-2's rule (and lmviz.words) cuts anyway.
-
-    Those rules never let a token run from a character that is no white space into a space or a line end.
-    """
-    safe = re.compile(r"(?<=\S)(?=[ \n])")
-    for document in documents:
-        start = 0
-        while start < len(document):
-            cut = safe.search(document, start + _CHUNK)
-            end = cut.start() if cut else len(document)
-            yield document[start:end]
-            start = end
-
-
-def whole_tokens(pieces: Iterable[str]) -> Iterator[str]:
-    """The same text in other pieces, cut only where `text_chunks` would cut: no token runs from one into the next.
-
-    A piece that grows beyond _UNCUT characters without such a place is cut where it is.
-    """
-    rest = ""
-    for piece in pieces:
-        rest += piece
-        found = _LAST_CUT.match(rest)
-        end = found.end() if found else len(rest) if len(rest) > _UNCUT else 0
-        if end:
-            yield rest[:end]
-            rest = rest[end:]
-    if rest:
-        yield rest
 
 
 def _batches(items: Iterable[str]) -> Iterator[list[str]]:

@@ -16,14 +16,15 @@ from texts import prose
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import Corpus, LargeCorpus, add_corpus, load_corpus, load_text, preview, word_vocabulary
 from lmviz.corpora import large as large_module
-from lmviz.corpora.large import IDLE, finish
-from lmviz.errors import CorpusError
+from lmviz.errors import ConfigError, CorpusError
 from lmviz.jobs.pool import LocalPool
+from lmviz.jobs.questions import ask_generate, ask_score
+from lmviz.pieces import whole_tokens
 from lmviz.runs import Store
-from lmviz.tokenizers import whole_tokens
 from lmviz.training import token_files as files_module
 from lmviz.training.data import Data, load_data, validation_batches
 from lmviz.training.session import Session
+from lmviz.turns import IDLE, finish
 
 UGLY = (
     "\ufeff画蛇添足。\r\n\r\n  élève\rtwo  spaces\t<end> 👩🏽‍🚀 don't 北京清华大学\n"
@@ -122,7 +123,7 @@ def test_what_corpus_json_says_is_used_and_checked(data: Path, limit: pytest.Mon
     known = load_corpus(name)
     assert isinstance(known, LargeCorpus)
     large_module._surveys.clear()
-    limit.setattr(large_module, "_survey_of", pytest.fail)
+    limit.setattr(large_module, "survey_of", pytest.fail)
     assert known.survey.alphabet == about["alphabet"] and preview(known) == shown
     equal(finish(load_data(CorpusConfig(name=name), CONFIGS[0])), in_memory(name, 0.1, CONFIGS[0], limit))
     about["alphabet"] = about["alphabet"].replace("画", "")
@@ -162,7 +163,7 @@ def test_whole_tokens_are_the_text_and_a_text_without_spaces_is_cut_in_the_end(l
     pieces = [UGLY[i : i + 3] for i in range(0, len(UGLY), 3)]
     whole = list(whole_tokens(pieces))
     assert "".join(whole) == UGLY and max(map(len, whole)) > 600
-    limit.setattr("lmviz.tokenizers._UNCUT", 50)
+    limit.setattr("lmviz.pieces.UNCUT", 50)
     whole = list(whole_tokens(pieces))
     assert "".join(whole) == UGLY and max(map(len, whole)) <= 53
 
@@ -191,6 +192,23 @@ def test_unknown_words_are_counted(tmp_path: Path, store: Store, data: Path, lim
     found = finish(load_data(config.corpus, config.tokenizer))
     assert share["train"] == np.mean(found.train == 0) > 0 and share["validation"] == np.mean(found.validation == 0)
     assert share["validation"] > 0.5
+
+
+def test_a_model_of_words_writes_and_scores(tmp_path: Path, store: Store, data: Path) -> None:
+    """All that works for characters works for words; a prompt from the text ends before a word it does not know."""
+    unheard = "".join(f"The dog q{i} saw a cat.\n" for i in range(60))  # more than the validation part
+    config = small_config("gru", write(tmp_path / "words.txt", prose(9000) + unheard))
+    run = train(store, config.model_copy(update={"tokenizer": TokenizerConfig(kind="word", vocab_size=260)}))
+    assert {sample["prompt"] for sample in run.samples()} == {"The dog"} and run.samples()[-1]["text"]
+    pieces = list(ask_generate(store, run.id, prompt="The cat", max_new_tokens=20))
+    tokens = [token for piece in pieces for token in piece["tokens"]]
+    assert len(tokens) == 20 and all(" " not in token["text"].strip() for token in tokens)
+    with pytest.raises(ConfigError, match="never read this:  unheard"):
+        next(ask_generate(store, run.id, prompt="The unheard"))
+    (result,) = ask_score(store, run.id, "The cat unheard.")
+    assert [token["text"] for token in result["tokens"]] == ["The", " cat", "\ufffd", "."]
+    assert result["unknown"] == (" unheard",)
+    assert run.data()["validation_tokens"] < run.data()["validation_characters"] / 2
 
 
 def test_only_a_bounded_part_is_counted(tmp_path: Path, store: Store, data: Path, limit: pytest.MonkeyPatch) -> None:

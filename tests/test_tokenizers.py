@@ -8,8 +8,8 @@ import pytest
 import tokenizers as hf
 from tokenizers import pre_tokenizers
 
+from lmviz import pieces, words
 from lmviz import tokenizers as module
-from lmviz import words
 from lmviz.config import TokenizerConfig
 from lmviz.corpora import load_corpus
 from lmviz.errors import CorpusError, LmvizError
@@ -145,7 +145,7 @@ def test_bpe_in_pieces_equals_bpe_at_once(bpe: Tokenizer, monkeypatch: pytest.Mo
     at_once = [bpe.backend.encode(document).ids for document in documents]
     trained = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=350), documents).backend.to_str()
     for size in (1, 2, 7):
-        monkeypatch.setattr(module, "_CHUNK", size)
+        monkeypatch.setattr(pieces, "CHUNK", size)
         assert [bpe.encode(document) for document in documents] == at_once
         again = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=350), documents)
         assert again.backend.to_str() == trained
@@ -217,8 +217,8 @@ def test_words_of_a_megabyte_are_cut_in_a_second() -> None:
 
 def test_words_in_pieces_equal_words_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     text = TEXT + CODE + CHINESE + "no-space" * 300 + "\x1c \x1f\n\x85 \xa0 x\n \n"
-    monkeypatch.setattr(module, "_CHUNK", 3)
-    assert [token for chunk in module.text_chunks([text]) for token in words.cut(chunk)] == list(words.cut(text))
+    monkeypatch.setattr(pieces, "CHUNK", 3)
+    assert [token for chunk in pieces.text_chunks([text]) for token in words.cut(chunk)] == list(words.cut(text))
 
 
 def test_stream_decoder_never_gives_half_a_character(tokenizer: Tokenizer) -> None:

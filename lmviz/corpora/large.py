@@ -1,73 +1,35 @@
 """Texts too large to be held in memory: read from their files in pieces, again each time. No torch.
 
-What takes long is a generator of turns that returns its result (see `finish`), so that whoever runs it can do other
-things in between. Facts about a text are kept a process; a file that was changed since is another text.
+What takes long is done in turns (lmviz.turns). Facts about a text are kept a process; a file that was changed since is
+another text.
 """
 
 import codecs
 import hashlib
 import io
-import json
-from collections.abc import Callable, Generator, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lmviz.corpora.corpus import training_characters
-from lmviz.corpora.text_encoding import empty, is_control, not_text, refuse_known_formats
+from lmviz.corpora.survey import Survey, known_survey, refuse_what_is_no_text, survey_of
+from lmviz.corpora.text_encoding import not_text, refuse_known_formats
 from lmviz.errors import N_, CorpusError
-from lmviz.limits import MAX_CONTROL_SHARE
-from lmviz.tokenizers import code_points, whole_tokens
+from lmviz.pieces import whole_tokens
+from lmviz.tokenizers import code_points
+from lmviz.turns import Result, Show, Turns, finish, ignore
 
 PIECE_BYTES = 1 << 20
 """Bytes read at once."""
 SMALL_PIECE = 1 << 16
 """Characters cut into words or byte pairs at once, which takes longer."""
-FREQUENT = 20
-"""Characters that a survey names as the most frequent."""
 KEPT = 16
 """Texts whose facts are kept."""
-
-Result = TypeVar("Result")
-IDLE: Literal["idle"] = "idle"
-Turn = Literal["idle"] | None
-"""IDLE: nothing was done but waiting; whoever has other things to do should do them now."""
-Turns = Generator[Turn, None, Result]
-Show = Callable[[float], None]
-"""Told the share that is done, 0 to 1."""
-
-
-def finish(turns: Turns[Result]) -> Result:
-    """All turns at once: what the generator returns."""
-    while True:
-        try:
-            next(turns)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-
-
-def ignore(share: float) -> None:
-    """A `Show` for nobody."""
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What one look at every character tells."""
-
-    characters: int
-    bytes: int
-    """In UTF-8."""
-    alphabet: str
-    """All different characters, in their order."""
-    frequent: tuple[tuple[str, int], ...]
-    """The most frequent characters and how often they occur, most frequent first."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +193,7 @@ class LargeCorpus:
         return digest.hexdigest()
 
     def _survey(self, show: Show) -> Turns[Survey]:
-        known = _known_survey(self.about)
+        known = known_survey(self.about)
         if known:
             return known
         counts = np.zeros(0x110000, np.int64)
@@ -244,8 +206,8 @@ class LargeCorpus:
                 show(done / self.size)
                 yield None
         self.check_unchanged()
-        survey = _survey_of(counts)
-        _refuse_what_is_no_text(survey.alphabet, counts, self.title)
+        survey = survey_of(counts)
+        refuse_what_is_no_text(survey.alphabet, counts, self.title)
         return survey
 
 
@@ -288,34 +250,3 @@ def _normal_size(path: Path) -> Turns[int]:
         last = data[-1:]
         yield None
     return size
-
-
-def _survey_of(counts: NDArray[np.int64]) -> Survey:
-    frequent = np.argsort(-counts, kind="stable")[:FREQUENT]
-    lengths = sum(int(counts[first:].sum()) for first in (0, 0x80, 0x800, 0x10000))  # a byte more from each of these on
-    return Survey(
-        characters=int(counts.sum()),
-        bytes=lengths,
-        alphabet="".join(map(chr, np.flatnonzero(counts))),
-        frequent=tuple((chr(code), int(counts[code])) for code in frequent if counts[code]),
-    )
-
-
-def _known_survey(about: str) -> Survey | None:
-    """What corpus.json says, which was counted when the text was added; None if it says too little."""
-    try:
-        values = json.loads(about)
-        seen = values["preview"]
-        frequent = tuple((str(character), int(count)) for character, count in seen["frequent"])
-        return Survey(int(values["characters"]), int(seen["bytes"]), str(values["alphabet"]), frequent)
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _refuse_what_is_no_text(alphabet: str, counts: NDArray[np.int64], name: str) -> None:
-    """Raises CorpusError for what `decode` refuses in a small file."""
-    if not alphabet.strip():
-        raise empty(name)
-    controls = int(sum(counts[ord(c)] for c in alphabet if is_control(c)))
-    if counts[0] or controls > MAX_CONTROL_SHARE * counts.sum():
-        raise not_text(name)

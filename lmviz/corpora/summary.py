@@ -10,7 +10,8 @@ from lmviz.config import TokenizerConfig
 from lmviz.corpora.corpus import Corpus
 from lmviz.corpora.large import LargeCorpus
 from lmviz.limits import TOKENIZER_SAMPLE
-from lmviz.tokenizers import SPECIAL_TOKENS, code_points, text_chunks, train_tokenizer
+from lmviz.pieces import text_chunks
+from lmviz.tokenizers import SPECIAL_TOKENS, code_points, train_tokenizer
 from lmviz.words import count_words
 
 

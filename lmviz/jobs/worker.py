@@ -16,10 +16,10 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from lmviz.corpora.large import IDLE, Turn
 from lmviz.errors import N_, LmvizError, RunError
 from lmviz.jobs.wire import connect, receive, send
 from lmviz.runs import Run, Store
+from lmviz.turns import IDLE, Turn
 
 SLICE = 0.15
 """Seconds that a run trains before the next one has its turn."""
@@ -218,8 +218,8 @@ def warm_up() -> None:
 def read_default_text() -> None:
     """The text that most runs begin with is then tokenized already."""
     from lmviz.config import CorpusConfig, TokenizerConfig
-    from lmviz.corpora.large import finish
     from lmviz.training.data import load_data
+    from lmviz.turns import finish
 
     with contextlib.suppress(LmvizError):
         finish(load_data(CorpusConfig(), TokenizerConfig()))

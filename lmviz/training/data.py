@@ -16,12 +16,12 @@ from torch import Tensor
 
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import Corpus, LargeCorpus, load_corpus
-from lmviz.corpora.large import Show, Turns, ignore
 from lmviz.errors import N_, CorpusError, RunError
 from lmviz.models.base import Batch
 from lmviz.runs import Run, write_json
 from lmviz.tokenizers import UNK, Tokenizer, train_tokenizer
 from lmviz.training.token_files import FINGERPRINTED, token_files
+from lmviz.turns import Show, Turns, ignore
 
 Tokens = NDArray[np.unsignedinteger[Any]]
 

@@ -12,7 +12,6 @@ from collections.abc import Generator, Iterator
 
 import torch
 
-from lmviz.corpora.large import Turn
 from lmviz.errors import N_, ConfigError, DivergenceError, LmvizError, TrainingError
 from lmviz.limits import MAX_COUNTED_TOKENS
 from lmviz.models import build_model
@@ -21,6 +20,7 @@ from lmviz.runs import Run, State, append_line, write_json
 from lmviz.training.data import Data, prepare
 from lmviz.training.recorder import Recorder, write_baselines
 from lmviz.training.trainer import Step, Trainer, randomness
+from lmviz.turns import Turn
 
 STATUS_INTERVAL = 0.25
 """Seconds between two writes of status.json while nothing else happens."""

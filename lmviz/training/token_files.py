@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 
 from lmviz.config import TokenizerConfig
 from lmviz.corpora.corpus import training_characters
-from lmviz.corpora.large import IDLE, LargeCorpus, Show, Turns, ignore
+from lmviz.corpora.large import LargeCorpus
 from lmviz.corpora.store import data_dir
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_TOKEN_BYTES, TOKENIZER_SAMPLE
 from lmviz.runs import write_json
 from lmviz.tokenizers import BEGIN, END, UNK, Tokenizer, char_tokenizer, train_tokenizer
+from lmviz.turns import IDLE, Show, Turns, ignore
 
 OPENING = 10_000
 """Characters of the validation text that are kept to find a prompt in."""
@@ -70,8 +71,10 @@ def token_files(
     folder = root / f"{fingerprint[:32]}-{_key(config)}-{validation_fraction!r}"
     root.mkdir(parents=True, exist_ok=True)
     _clean(root)
-    while not (folder / "meta.json").exists():
+    while True:
         share = _work_of_another(folder)
+        if (folder / "meta.json").exists():  # looked for last: the other may have finished just now
+            break
         if share is not None:
             show(share)
             time.sleep(0.01)
