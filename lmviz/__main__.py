@@ -233,14 +233,14 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """How well a model predicts a text: loss, perplexity, bits per character, and every token."""
-    from lmviz.corpora import load_corpus
+    from lmviz.corpora import load_text
     from lmviz.jobs.questions import ask_score
 
     with spoken():
         if (text is None) == (file is None):
             raise ConfigError(N_("Give either --text or --file."))
         place = Store(store)
-        passage = text if text is not None else load_corpus(str(file)).text
+        passage = text if text is not None else load_text(str(file))
         result = next(ask_score(place, run, passage, step))
     if as_json:
         return show(result)

@@ -3,9 +3,17 @@
 MAX_UPLOAD_BYTES = 50_000_000
 """Bytes in the files that a page takes for one corpus, together; a .zip counts unpacked as well."""
 MAX_FILE_BYTES = 1_000_000_000
-"""Bytes in one UTF-8 text that the command line adds; it is read piece by piece."""
+"""Bytes of a text that lies on this machine: a file given by its path, or all files of an added corpus."""
 MAX_WHOLE_BYTES = 200_000_000
 """Bytes that the command line reads whole: tables, folders, .zip files, texts in another encoding than UTF-8."""
+LARGE_TEXT_BYTES = 20_000_000
+"""Bytes from which a text is read in pieces, and its tokens are kept in files."""
+TOKENIZER_SAMPLE = 10_000_000
+"""Characters of the training part of a large text from which words and byte pairs are learned."""
+MAX_TOKEN_BYTES = 8_000_000_000
+"""Bytes of token files that are kept; beyond it those not used for longest are deleted."""
+MAX_COUNTED_TOKENS = 5_000_000
+"""Training tokens that an n-gram model counts, at about 100 bytes each for 5-grams."""
 MAX_CORPUS_FILES = 1000
 """Files in one corpus that a person adds."""
 MAX_DOCUMENTS = 9999

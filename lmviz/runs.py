@@ -117,6 +117,8 @@ class Status(BaseModel):
     """Who multiplies matrices in training, `torch` or `onednn`: it goes on with the one it began with."""
     stage: str = ""
     """What is being prepared before the first step."""
+    stage_progress: float | None = None
+    """Share of that stage that is done, 0 to 1; None where it cannot be told."""
     created: str = ""
     updated: str = ""
     worker: int | None = None

@@ -12,7 +12,10 @@ def evaluated_lines(run: Run) -> list[dict[str, Any]]:
 
 
 def bits_per_character(loss: float, data: dict[str, Any]) -> float | None:
-    """Nats a token -> bits a character of the validation text, comparable across tokenizers."""
+    """Nats a token -> bits a character of the validation text, comparable across tokenizers.
+
+    Too low for words that are not in the vocabulary: <unk> costs few bits and stands for many characters.
+    """
     characters = data.get("validation_characters")
     return loss / math.log(2) * data["validation_tokens"] / characters if characters else None
 

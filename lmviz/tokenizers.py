@@ -1,7 +1,9 @@
-"""Characters or byte pairs: a thin layer on Hugging Face `tokenizers`, whose file format tokenizer.json is ours too.
+"""Characters, words or byte pairs: a layer on Hugging Face `tokenizers`, whose file format tokenizer.json is ours too.
 
 Every vocabulary begins with <unk>, <begin> and <end>. They are plain entries that no text can produce: "<end>" written
-in a text stays five characters. It is not a word tokenizer.
+in a text stays five characters.
+How words are cut stands in lmviz.words. Their vocabulary is closed: what is not in it is <unk>, in training as well.
+tokenizer.json cannot say how jieba cuts Chinese, so `encode` cuts by itself and looks the words up.
 BPE: Sennrich et al. 2016; on bytes as in GPT-2: Radford et al. 2019.
 """
 
@@ -21,21 +23,23 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from lmviz.config import TokenizerConfig
 from lmviz.errors import N_, CorpusError, LmvizError
+from lmviz.pieces import text_chunks
+from lmviz.words import cut, frequent_words, word_backend
 
 UNK, BEGIN, END = 0, 1, 2
 SPECIAL_TOKENS = ("<unk>", "<begin>", "<end>")
 UNKNOWN_CHARACTER = "\ufffd"
+_EVERY_CHARACTER = r"[\s\S]"
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CHUNK = 16_384
 _CHUNKS_AT_ONCE = 64
 
 
 class Tokenizer:
-    """Text to token ids and back, exactly: for bpe any text, for char any text of known characters."""
+    """Text to token ids and back, exactly: for bpe any text, for char and word any text of known tokens."""
 
     def __init__(self, backend: hf.Tokenizer) -> None:
         self.backend = backend
-        self.kind: Literal["char", "bpe"] = "char" if isinstance(backend.model, models.WordLevel) else "bpe"
+        self.kind: Literal["char", "word", "bpe"] = _kind_of(backend)
         self.vocab_size: int = backend.get_vocab_size()
         tokens: list[str] = [backend.id_to_token(i) or "" for i in range(self.vocab_size)]
         if tuple(tokens[:3]) != SPECIAL_TOKENS or "" in tokens:
@@ -44,38 +48,53 @@ class Tokenizer:
                 special=", ".join(SPECIAL_TOKENS),
             )
         self._pieces = [UNKNOWN_CHARACTER.encode(), b"", b""]
-        self._pieces += [token.encode() if self.kind == "char" else _bytes_of(token) for token in tokens[3:]]
+        self._pieces += [_bytes_of(token) if self.kind == "bpe" else token.encode() for token in tokens[3:]]
 
     @cached_property
-    def _ids(self) -> NDArray[np.uint32]:
+    def _ids(self) -> NDArray[Any]:
         """Code point -> id, for char."""
-        table = np.full(0x110000, UNK, dtype=np.uint32)
+        table = np.full(0x110000, UNK, self.dtype)
         for i, piece in enumerate(self._pieces[3:], 3):
             table[ord(piece.decode())] = i
         return table
 
+    @cached_property
+    def _words(self) -> dict[str, int]:
+        """Token -> id, for word."""
+        return {piece.decode(): i for i, piece in enumerate(self._pieces[3:], 3)}
+
+    @property
+    def dtype(self) -> type[np.uint16] | type[np.uint32]:
+        """The smaller type that holds every id."""
+        return np.uint16 if self.vocab_size < 65_536 else np.uint32
+
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, without <begin> and <end>; characters that a char tokenizer does not know become <unk>.
+        """Ids of a text, without <begin> and <end>; what a char or word tokenizer does not know becomes <unk>.
 
         Raises:
             LmvizError: the text has a lone surrogate, half of a character.
         """
-        ids: list[int] = self._encode(text).tolist()
+        ids: list[int] = self.encode_array(text).tolist()
         return ids
 
-    def _encode(self, text: str) -> NDArray[np.uint32]:
+    def encode_array(self, text: str) -> NDArray[Any]:
+        """As `encode`, an array of `dtype`."""
         if self.kind == "char":
             return self._ids[code_points(text)]
         _refuse_surrogates(text)
         parts: list[int] = []
-        for chunks in _batches(_chunks([text])):
+        if self.kind == "word":
+            for chunk in text_chunks([text]):
+                parts += [self._words.get(token, UNK) for token in cut(chunk)]
+            return self.array(parts)
+        for chunks in _batches(text_chunks([text])):
             with _plain_errors():
                 for encoding in self.backend.encode_batch_fast(chunks, add_special_tokens=False):
                     parts += encoding.ids
-        return np.array(parts, dtype=np.uint32)
+        return self.array(parts)
 
     def unknown_characters(self, text: str) -> list[str]:
-        """Characters of a text that the tokenizer does not know, each once, as they come. Always none for bpe.
+        """Characters (or words) of a text that the tokenizer does not know, each once, as they come; for bpe none.
 
         Raises:
             LmvizError: the text has a lone surrogate.
@@ -83,6 +102,8 @@ class Tokenizer:
         _refuse_surrogates(text)
         if self.kind == "bpe":
             return []
+        if self.kind == "word":
+            return [token for token in dict.fromkeys(cut(text)) if token not in self._words]
         return [c for c in dict.fromkeys(text) if self._ids[ord(c)] == UNK]
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -108,16 +129,19 @@ class Tokenizer:
         return self.token_bytes(token).decode("utf-8", "lmviz_show_bytes")
 
     def encode_documents(self, documents: Sequence[str]) -> NDArray[Any]:
-        """<begin> document <end> <begin> document <end> ... as one array, uint16 if the vocabulary allows, else uint32.
+        """<begin> document <end> <begin> document <end> ... as one array of `dtype`.
 
         Raises:
             LmvizError: a document has a lone surrogate.
         """
-        dtype = np.uint16 if self.vocab_size < 65_536 else np.uint32
-        parts: list[NDArray[Any]] = [np.empty(0, dtype)]
+        parts: list[NDArray[Any]] = [np.empty(0, self.dtype)]
         for document in documents:
-            parts += [np.array([BEGIN], dtype), self._encode(document).astype(dtype), np.array([END], dtype)]
+            parts += [self.array([BEGIN]), self.encode_array(document), self.array([END])]
         return np.concatenate(parts)
+
+    def array(self, ids: Sequence[int]) -> NDArray[Any]:
+        """Ids as an array of `dtype`."""
+        return np.array(ids, self.dtype)
 
     def save(self, path: Path) -> None:
         """Write tokenizer.json, which `tokenizers.Tokenizer.from_file` reads."""
@@ -165,7 +189,8 @@ def train_tokenizer(
     """A tokenizer for a text.
 
     char: the sorted characters of both parts, as in nanoGPT, so that the validation part has no unknown ones.
-    bpe: merges learned from `documents` alone, the training part; every byte is in the vocabulary from the start.
+    word: the most frequent tokens of `documents` alone, the training part; `vocab_size` counts the special ones too.
+    bpe: merges learned from the training part alone; every byte is in the vocabulary from the start.
 
     Raises:
         CorpusError: there is no text.
@@ -176,17 +201,28 @@ def train_tokenizer(
         _refuse_surrogates(document)
     with _plain_errors():
         if config.kind == "char":
-            return Tokenizer(_char_backend([*documents, *validation_documents]))
+            return char_tokenizer(set().union(*documents, *validation_documents))
+        if config.kind == "word":
+            words = frequent_words(text_chunks(documents), config.vocab_size - len(SPECIAL_TOKENS))
+            return Tokenizer(word_backend([*SPECIAL_TOKENS, *words], SPECIAL_TOKENS[UNK]))
         return Tokenizer(_bpe_backend(documents, config.vocab_size))
 
 
-def _char_backend(documents: Sequence[str]) -> hf.Tokenizer:
-    characters = sorted(set().union(*documents))
-    vocabulary = {token: i for i, token in enumerate([*SPECIAL_TOKENS, *characters])}
+def char_tokenizer(characters: Iterable[str]) -> Tokenizer:
+    """The tokenizer of a set of characters."""
+    vocabulary = {token: i for i, token in enumerate([*SPECIAL_TOKENS, *sorted(characters)])}
     backend = hf.Tokenizer(models.WordLevel(vocabulary, unk_token=SPECIAL_TOKENS[UNK]))
-    backend.pre_tokenizer = pre_tokenizers.Split(hf.Regex(r"[\s\S]"), "isolated")
+    backend.pre_tokenizer = pre_tokenizers.Split(hf.Regex(_EVERY_CHARACTER), "isolated")
     backend.decoder = decoders.Fuse()
-    return backend
+    return Tokenizer(backend)
+
+
+def _kind_of(backend: hf.Tokenizer) -> Literal["char", "word", "bpe"]:
+    """Characters and words are both a WordLevel model; they differ in what cuts the text."""
+    if not isinstance(backend.model, models.WordLevel):
+        return "bpe"
+    rule = json.loads(backend.to_str())["pre_tokenizer"] or {}
+    return "char" if rule.get("pattern") == {"Regex": _EVERY_CHARACTER} else "word"
 
 
 def _bpe_backend(documents: Sequence[str], vocab_size: int) -> hf.Tokenizer:
@@ -199,7 +235,7 @@ def _bpe_backend(documents: Sequence[str], vocab_size: int) -> hf.Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    backend.train_from_iterator(_chunks(documents), trainer=trainer)
+    backend.train_from_iterator(text_chunks(documents), trainer=trainer)
     # Registered special tokens would be cut out of any text that spells them; as plain entries no merge makes them.
     plain = json.loads(backend.to_str())
     plain["added_tokens"] = []
@@ -212,28 +248,19 @@ def code_points(text: str) -> NDArray[np.uint32]:
     Raises:
         LmvizError: the text has a lone surrogate.
     """
-    _refuse_surrogates(text)
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.uint32, copy=False)
+    try:
+        return np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.uint32, copy=False)
+    except UnicodeEncodeError:
+        raise _surrogate() from None
 
 
 def _refuse_surrogates(text: str) -> None:
     if _SURROGATE.search(text):
-        raise LmvizError(N_("The text has half of a character in it (a lone surrogate). Type or paste it again."))
+        raise _surrogate()
 
 
-def _chunks(documents: Iterable[str]) -> Iterator[str]:
-    """Documents in pieces that need little memory, cut only where GPT-2's rule cuts anyway.
-
-    That rule never lets a token run from a character that is no white space into a space or a line end.
-    """
-    safe = re.compile(r"(?<=\S)(?=[ \n])")
-    for document in documents:
-        start = 0
-        while start < len(document):
-            cut = safe.search(document, start + _CHUNK)
-            end = cut.start() if cut else len(document)
-            yield document[start:end]
-            start = end
+def _surrogate() -> LmvizError:
+    return LmvizError(N_("The text has half of a character in it (a lone surrogate). Type or paste it again."))
 
 
 def _batches(items: Iterable[str]) -> Iterator[list[str]]:

@@ -212,7 +212,7 @@ def test_an_empty_prompt_starts_from_begin(tokenizer: Tokenizer) -> None:
 
 
 def test_unknown_characters_are_named_at_once(model: Bigram, tokenizer: Tokenizer) -> None:
-    with pytest.raises(ConfigError, match="never read these characters: 画 蛇\\.") as caught:
+    with pytest.raises(ConfigError, match="never read this: 画 蛇\\.") as caught:
         generate(model, tokenizer, DecodingConfig(prompt="ab画c蛇画"))
     assert caught.value.values == {"characters": "画 蛇"}
     with pytest.raises(ConfigError, match=r"\.\.\. "):

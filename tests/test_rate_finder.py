@@ -16,6 +16,7 @@ from lmviz.runs import Store
 from lmviz.training.data import Windows, load_data
 from lmviz.training.rate_finder import ABOVE_STEEPEST, RANGES, SMOOTHING, Trial, suggestion, trials
 from lmviz.training.trainer import randomness
+from lmviz.turns import finish
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_rates_rise_evenly_and_the_test_ends_when_the_loss_flies_off(text_file: Path) -> None:
     config = small_config("lstm", text_file, training={"optimizer": "sgd"})
-    seen = list(trials(config, load_data(config.corpus, config.tokenizer)))
+    seen = list(trials(config, finish(load_data(config.corpus, config.tokenizer))))
     ratios = np.diff(np.log([trial.rate for trial in seen]))
     np.testing.assert_allclose(ratios, ratios[0])
     assert seen[0].rate == RANGES["sgd"][0] and seen[-1].rate <= RANGES["sgd"][1]
@@ -35,7 +36,7 @@ def test_rates_rise_evenly_and_the_test_ends_when_the_loss_flies_off(text_file: 
     for count, trial in enumerate(seen, 1):
         mean = SMOOTHING * mean + (1 - SMOOTHING) * trial.loss
         assert trial.smoothed == pytest.approx(mean / (1 - SMOOTHING**count))
-    again = list(trials(config, load_data(config.corpus, config.tokenizer)))
+    again = list(trials(config, finish(load_data(config.corpus, config.tokenizer))))
     assert again == seen
 
 
@@ -43,7 +44,7 @@ def test_the_losses_are_those_of_plain_sgd_with_that_rate(text_file: Path) -> No
     config = small_config(
         "rnn", text_file, model={"dropout": 0.0}, training={"optimizer": "sgd", "momentum": 0.0, "clip_norm": 0}
     )
-    data = load_data(config.corpus, config.tokenizer)
+    data = finish(load_data(config.corpus, config.tokenizer))
     seen = list(trials(config, data))[:4]
     with randomness(torch.Generator().manual_seed(config.training.seed)):
         model = build_model(config.model, data.tokenizer.vocab_size, 16)

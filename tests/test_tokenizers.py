@@ -8,6 +8,7 @@ import pytest
 import tokenizers as hf
 from tokenizers import pre_tokenizers
 
+from lmviz import pieces, words
 from lmviz import tokenizers as module
 from lmviz.config import TokenizerConfig
 from lmviz.corpora import load_corpus
@@ -34,7 +35,13 @@ def bpe() -> Tokenizer:
     return train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=400), [*prose, "<end> <begin> " * 500, TEXT])
 
 
-@pytest.fixture(params=["char", "bpe"])
+@pytest.fixture(scope="module")
+def word() -> Tokenizer:
+    prose = load_corpus("python-reference").documents[:10]
+    return train_tokenizer(TokenizerConfig(kind="word", vocab_size=4000), [*prose, "<end> <begin> " * 500, TEXT])
+
+
+@pytest.fixture(params=["char", "word", "bpe"])
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
     found: Tokenizer = request.getfixturevalue(request.param)
     return found
@@ -138,10 +145,80 @@ def test_bpe_in_pieces_equals_bpe_at_once(bpe: Tokenizer, monkeypatch: pytest.Mo
     at_once = [bpe.backend.encode(document).ids for document in documents]
     trained = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=350), documents).backend.to_str()
     for size in (1, 2, 7):
-        monkeypatch.setattr(module, "_CHUNK", size)
+        monkeypatch.setattr(pieces, "CHUNK", size)
         assert [bpe.encode(document) for document in documents] == at_once
         again = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=350), documents)
         assert again.backend.to_str() == trained
+
+
+CODE = "def f(x_1):\n    if x_1:\n\treturn 'don''t'  # 12.5 %\n        self.__init__()\n"
+CHINESE = "我来到北京清华大学，他来到了网易杭研大厦。\n画蛇添足 and 中文 mixed中文, 𠮷 々"
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("The cat, don't!", ["The", " cat", ",", " don't", "!"]),
+        (CODE.split("\n")[1] + "\n\treturn", ["    ", "if", " x", "_", "1", ":", "\n", "\t", "return"]),
+        ("来到北京清华大学", ["来到", "北京", "清华大学"]),
+        ("a 中文", ["a", " ", "中文"]),
+        ("e\u0301te\u0301 'tis rock'n'roll", ["e\u0301te\u0301", " '", "tis", " rock'n'roll"]),
+        (" " * 18 + "x", [" " * 16, "  ", "x"]),
+    ],
+)
+def test_words_are_cut_as_the_rule_says(text: str, tokens: list[str]) -> None:
+    assert list(words.cut(text)) == tokens
+
+
+@pytest.mark.parametrize("text", [CODE, CHINESE, "\n".join(load_corpus("python-reference").documents[:30])])
+def test_words_make_the_text_again(text: str, tmp_path: Path) -> None:
+    config = TokenizerConfig(kind="word", vocab_size=50_000)
+    tokenizer = train_tokenizer(config, [text])
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text and UNK not in ids
+    assert "".join(tokenizer.token_text(i) for i in ids) == text
+    assert tokenizer.backend.to_str() == train_tokenizer(config, [text]).backend.to_str()
+    tokenizer.save(tmp_path / "tokenizer.json")
+    again = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert again.kind == "word" and again.encode(text) == ids
+
+
+def test_the_rule_in_the_file_cuts_as_ours() -> None:
+    rule = words.word_backend([], "<unk>").pre_tokenizer
+    for text in [*UGLY, CODE, "हिन्दी नमस्ते", "".join(map(chr, range(32, 0x870))), *load_corpus("python").documents[:30]]:
+        assert [token for token, _ in rule.pre_tokenize_str(text)] == words._rule().findall(text)
+
+
+def test_the_most_frequent_words_are_kept_and_the_rest_is_unknown() -> None:
+    config = TokenizerConfig(kind="word", vocab_size=260)
+    text = " ".join(f"w{i} w{i} x{i}" for i in range(200))  # "w0" begins the text; " w0" comes once, like every " x0"
+    tokenizer = train_tokenizer(config, [text], ["never counted " * 99])
+    kept = [tokenizer.token_text(i) for i in range(3, 260)]
+    assert tokenizer.vocab_size == 260
+    assert kept[:199] == sorted(f" w{i}" for i in range(1, 200)) and kept[199:] == sorted([
+        *(f" x{i}" for i in range(200)), " w0", "w0"])[:58]  # fmt: skip
+    ids = tokenizer.encode(" w7 counted w8")
+    assert [i == UNK for i in ids] == [False, True, False]
+    assert tokenizer.decode(ids) == " w7\ufffd w8"
+    assert tokenizer.unknown_characters(" w7 counted, w8 counted") == [" counted", ","]
+    assert len(frequent := words.frequent_words([text], 300)) == words.count_words([text], 300) == 300
+    assert words.count_words([text, "and more"], 10**6) == 401 + 2 and len(set(frequent)) == 300
+
+
+def test_words_of_a_megabyte_are_cut_in_a_second() -> None:
+    text = "\n".join(load_corpus("python-reference").documents) * 3
+    text = text[:1_000_000]
+    train_tokenizer(TokenizerConfig(kind="word"), ["a"])
+    start = time.process_time()
+    stream = train_tokenizer(TokenizerConfig(kind="word", vocab_size=4000), [text]).encode_documents([text])
+    assert time.process_time() - start < 1.5
+    assert len(stream) < 400_000
+
+
+def test_words_in_pieces_equal_words_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TEXT + CODE + CHINESE + "no-space" * 300 + "\x1c \x1f\n\x85 \xa0 x\n \n"
+    monkeypatch.setattr(pieces, "CHUNK", 3)
+    assert [token for chunk in pieces.text_chunks([text]) for token in words.cut(chunk)] == list(words.cut(text))
 
 
 def test_stream_decoder_never_gives_half_a_character(tokenizer: Tokenizer) -> None:
@@ -178,7 +255,7 @@ def test_a_tokenizer_without_our_special_tokens_is_refused(tmp_path: Path) -> No
         Tokenizer.load(tmp_path / "t.json")
 
 
-@pytest.mark.parametrize("kind", ["char", "bpe"])
+@pytest.mark.parametrize("kind", ["char", "word", "bpe"])
 @pytest.mark.parametrize("documents", [[], [""], ["", ""]])
 def test_no_text_is_a_sentence(kind: str, documents: list[str]) -> None:
     with pytest.raises(CorpusError, match="no text"):

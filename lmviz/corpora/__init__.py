@@ -4,9 +4,10 @@ from lmviz.corpora.adding import add_corpus, add_path, keep
 from lmviz.corpora.builtin import BUILTIN
 from lmviz.corpora.catalog import FETCHABLE
 from lmviz.corpora.corpus import Corpus
+from lmviz.corpora.large import LargeCorpus
 from lmviz.corpora.readers import Reading, TextFile, read_files, read_path
-from lmviz.corpora.store import CorpusSummary, data_dir, list_corpora, list_fetchable, load_corpus
-from lmviz.corpora.summary import Preview, preview
+from lmviz.corpora.store import CorpusSummary, data_dir, list_corpora, list_fetchable, load_corpus, load_text
+from lmviz.corpora.summary import Preview, preview, word_vocabulary
 from lmviz.corpora.text_encoding import ENCODINGS, decode
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "FETCHABLE",
     "Corpus",
     "CorpusSummary",
+    "LargeCorpus",
     "Preview",
     "Reading",
     "TextFile",
@@ -26,7 +28,9 @@ __all__ = [
     "list_corpora",
     "list_fetchable",
     "load_corpus",
+    "load_text",
     "preview",
     "read_files",
     "read_path",
+    "word_vocabulary",
 ]

@@ -1,14 +1,13 @@
 """Keep a person's texts as a corpus. What a person typed becomes a label; names of folders and files are made here."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TextIO
 
 from lmviz.corpora.containers import check_size
 from lmviz.corpora.draft import Draft
-from lmviz.corpora.readers import Reading, clean, file_name, read_files, read_path
-from lmviz.corpora.tables import is_table
-from lmviz.corpora.text_encoding import codec_name, is_control, not_text
+from lmviz.corpora.readers import Reading, clean, file_name, is_plain_utf8, read_files, read_path
+from lmviz.corpora.text_encoding import is_control, not_text
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_CONTROL_SHARE, MAX_FILE_BYTES, MAX_UPLOAD_BYTES, MAX_WHOLE_BYTES
 
@@ -71,9 +70,7 @@ def _add_path(store: Path, path: Path, label: str, column: str | None, encoding:
 
 
 def _fits_in_pieces(path: Path, column: str | None, encoding: str | None) -> bool:
-    plain = path.is_file() and not is_table(path.name) and PurePosixPath(path.name).suffix.lower() != ".zip"
-    utf8 = encoding is None or codec_name(encoding) == "utf-8"
-    return plain and utf8 and column is None and path.stat().st_size > MAX_UPLOAD_BYTES
+    return is_plain_utf8(path, column, encoding) and path.stat().st_size > MAX_UPLOAD_BYTES
 
 
 class _NotUtf8(Exception):

@@ -49,13 +49,7 @@ class Corpus:
         Raises:
             CorpusError: the corpus has fewer than two characters.
         """
-        if self.characters < 2:
-            raise CorpusError(
-                N_("The corpus {name} is too short to be split into training and validation. Take a longer text."),
-                name=self.title,
-            )
-        validation = min(max(round(self.characters * validation_fraction), 1), self.characters - 1)
-        left = self.characters - validation
+        left = training_characters(self.characters, validation_fraction, self.title)
         train_documents: list[str] = []
         validation_documents: list[str] = []
         for document in self.documents:
@@ -63,3 +57,17 @@ class Corpus:
             validation_documents.append(document[left:])
             left -= min(left, len(document))
         return tuple(filter(None, train_documents)), tuple(filter(None, validation_documents))
+
+
+def training_characters(characters: int, validation_fraction: float, title: str) -> int:
+    """How many of a text's characters, from its beginning, are for training; the rest is validation.
+
+    Raises:
+        CorpusError: there are fewer than two characters; `title` is what the sentence calls the text.
+    """
+    if characters < 2:
+        raise CorpusError(
+            N_("The corpus {name} is too short to be split into training and validation. Take a longer text."),
+            name=title,
+        )
+    return characters - min(max(round(characters * validation_fraction), 1), characters - 1)

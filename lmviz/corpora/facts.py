@@ -67,8 +67,7 @@ class Facts:
 
     def lines(self, number: int = 12, length: int = 200) -> tuple[str, ...]:
         """The first lines of the first document that is not empty, cut where they are long."""
-        head = self._head[: number * length * 4].split("\n")
-        return tuple(line[:length] for line in head[:number])
+        return first_lines(self._head, number, length)
 
     def preview(self) -> dict[str, Any]:
         """What corpus.json keeps, so that a page can show a large text without reading it."""
@@ -76,3 +75,9 @@ class Facts:
             "characters": self.characters, "documents": self.documents, "bytes": self.bytes,
             "distinct_characters": len(self.alphabet), "frequent": self.frequent(), "lines": self.lines(),
         }  # fmt: skip
+
+
+def first_lines(text: str, number: int, length: int) -> tuple[str, ...]:
+    """The first lines of a text, cut where they are long."""
+    lines = text[: number * length * 4].split("\n")
+    return tuple(line[:length] for line in lines[:number])

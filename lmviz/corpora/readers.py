@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from lmviz.corpora.containers import check_count, check_size, folder_files, zip_files
 from lmviz.corpora.tables import is_table, read_table
-from lmviz.corpora.text_encoding import EmptyTextError, NotTextError, decode
+from lmviz.corpora.text_encoding import EmptyTextError, NotTextError, codec_name, decode
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_DOCUMENTS, MAX_LABEL, MAX_UPLOAD_BYTES, MAX_WHOLE_BYTES
 
@@ -93,6 +93,12 @@ def read_path(path: Path, *, column: str | None = None, encoding: str | None = N
     left_out: Counter[str] = Counter()
     files = folder_files(path, MAX_WHOLE_BYTES, left_out)
     return _checked(_texts_in(path.name or str(path), files, column, encoding, left_out), left_out, column)
+
+
+def is_plain_utf8(path: Path, column: str | None, encoding: str | None) -> bool:
+    """Whether a path may be a plain text in UTF-8, as far as its name and what was said of it tell."""
+    plain = path.is_file() and not is_table(path.name) and path.suffix.lower() != ".zip"
+    return plain and column is None and (encoding is None or codec_name(encoding) == "utf-8")
 
 
 def file_name(name: str) -> str:

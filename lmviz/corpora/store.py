@@ -11,11 +11,13 @@ from typing import Any, Literal
 
 from lmviz.corpora.builtin import BUILTIN, load_builtin
 from lmviz.corpora.catalog import FETCHABLE
-from lmviz.corpora.containers import folder_paths
+from lmviz.corpora.containers import check_size, folder_paths
 from lmviz.corpora.corpus import Corpus
 from lmviz.corpora.draft import META
-from lmviz.corpora.readers import read_path
+from lmviz.corpora.large import File, LargeCorpus
+from lmviz.corpora.readers import is_plain_utf8, read_path
 from lmviz.errors import N_, CorpusError
+from lmviz.limits import LARGE_TEXT_BYTES, MAX_FILE_BYTES
 
 _NAME = re.compile(r"(?=.{1,60}$)[a-z0-9]+(-[a-z0-9]+)*")
 _OWN_TEXT = N_("A text that you added.")
@@ -48,8 +50,10 @@ def data_dir() -> Path:
 def load_corpus(
     name_or_path: str, data: Path | None = None, *, column: str | None = None, encoding: str | None = None,
     allow_paths: bool = True,
-) -> Corpus:  # fmt: skip
+) -> Corpus | LargeCorpus:  # fmt: skip
     """A built-in corpus, an added or fetched one, or a file or folder, in this order.
+
+    An added one, or a plain text in UTF-8, is not read yet from LARGE_TEXT_BYTES on.
 
     Args:
         name_or_path: name of a corpus, or path of a text file, a table, a .zip, a folder.
@@ -74,6 +78,8 @@ def load_corpus(
     if not (allow_paths and is_text_path(name_or_path)):
         raise unknown_text(name_or_path, store)
     try:
+        if is_plain_utf8(path, column, encoding) and path.stat().st_size >= LARGE_TEXT_BYTES:
+            return _open_file(path)
         return _load_path(path, column, encoding, _stamp(path))
     except OSError as error:
         raise CorpusError(N_("The file {path} cannot be read. Check its permissions."), path=name_or_path) from error
@@ -104,6 +110,30 @@ def unknown_text(name: str, store: Path) -> CorpusError:
     )
 
 
+def load_text(path: str) -> str:
+    """A text that is to be read whole.
+
+    Raises:
+        CorpusError: as `load_corpus`; the text is too large for that.
+    """
+    corpus = load_corpus(path)
+    if isinstance(corpus, LargeCorpus):
+        raise CorpusError(
+            N_("The text is too large: {size} MB, and {limit} MB are allowed. Take a part of it."),
+            size=f"{corpus.size / 1e6:.1f}",
+            limit=f"{LARGE_TEXT_BYTES / 1e6:g}",
+        )
+    return corpus.text
+
+
+def _open_file(path: Path) -> LargeCorpus:
+    file = File.at(path.resolve())
+    check_size(file.size, MAX_FILE_BYTES)
+    corpus = LargeCorpus(str(path), path.name, _OWN_TEXT, path.name, _OWN_LICENCE, (file,))
+    corpus.check_beginning()
+    return corpus
+
+
 @lru_cache(maxsize=2)
 def _load_path(path: Path, column: str | None, encoding: str | None, stamp: object) -> Corpus:
     """`stamp` makes a changed file a new entry."""
@@ -126,20 +156,22 @@ def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 @lru_cache(maxsize=2)
-def _load_added(meta: Path, modified: int) -> Corpus:
+def _load_added(meta: Path, modified: int) -> Corpus | LargeCorpus:
     try:
         about = _read_meta(meta)
-        documents = tuple(path.read_bytes().decode() for path in sorted(meta.parent.glob("*.txt")))
+        about = _read_meta(meta)
+        texts = tuple(map(File.at, sorted(meta.parent.glob("*.txt"))))
+        size = sum(file.size for file in texts)
+        check_size(size, MAX_FILE_BYTES)
         files = about["files"]
-        return Corpus(
-            name=meta.parent.name,
-            title=about["title"],
-            description=_description(meta.parent.name, about),
-            source=about.get("source") or _sources([file["original"] for file in files]),
-            licence=about.get("licence") or _OWN_LICENCE,
-            documents=documents,
-            encoding=_joined([file["encoding"] for file in files]),
-        )
+        labels = (
+            meta.parent.name, about["title"], _description(meta.parent.name, about),
+            about.get("source") or _sources([file["original"] for file in files]), about.get("licence") or _OWN_LICENCE,
+        )  # fmt: skip
+        encoding = _joined([file["encoding"] for file in files])
+        if size >= LARGE_TEXT_BYTES:
+            return LargeCorpus(*labels, texts, meta.read_text(encoding="utf-8"), encoding)
+        return Corpus(*labels, tuple(file.path.read_bytes().decode() for file in texts), encoding)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(meta.parent.name) from error
 

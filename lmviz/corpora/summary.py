@@ -1,11 +1,16 @@
 """What a person wants to see of a corpus before training on it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lmviz.config import TokenizerConfig
 from lmviz.corpora.corpus import Corpus
-from lmviz.corpora.facts import Facts
-from lmviz.tokenizers import train_tokenizer
+from lmviz.corpora.facts import Facts, first_lines
+from lmviz.corpora.large import LargeCorpus
+from lmviz.limits import TOKENIZER_SAMPLE
+from lmviz.pieces import text_chunks
+from lmviz.tokenizers import SPECIAL_TOKENS, train_tokenizer
+from lmviz.words import count_words
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Preview:
 
 
 def preview(
-    corpus: Corpus,
+    corpus: Corpus | LargeCorpus,
     tokenizer: TokenizerConfig | None = None,
     *,
     validation_fraction: float = 0.1,
@@ -38,9 +43,13 @@ def preview(
 ) -> Preview:
     """Look at a corpus. A bpe `tokenizer` is trained to know its size, which takes seconds on a large text.
 
+    A large text is read in pieces, or not at all if its sizes were written down when it was added.
+
     Raises:
         CorpusError: the corpus is too short to be split.
     """
+    if isinstance(corpus, LargeCorpus):
+        return _preview_large(corpus, tokenizer, validation_fraction, num_frequent, num_lines, line_length)
     train, validation = corpus.split(validation_fraction)
     facts = Facts.of(corpus.documents)
     return Preview(
@@ -54,3 +63,41 @@ def preview(
         train_characters=sum(map(len, train)),
         validation_characters=sum(map(len, validation)),
     )
+
+
+def _preview_large(
+    corpus: LargeCorpus, tokenizer: TokenizerConfig | None, validation_fraction: float,
+    num_frequent: int, num_lines: int, line_length: int,
+) -> Preview:  # fmt: skip
+    seen = corpus.survey
+    border = corpus.border(validation_fraction)
+    size = None
+    if tokenizer and tokenizer.kind == "char":
+        size = len(seen.alphabet) + len(SPECIAL_TOKENS)
+    elif tokenizer:
+        size = train_tokenizer(tokenizer, list(corpus.sample(border, TOKENIZER_SAMPLE))).vocab_size
+    return Preview(
+        characters=seen.characters,
+        documents=len(corpus.files),
+        distinct_characters=len(seen.alphabet),
+        vocab_size=size,
+        bytes=seen.bytes,
+        frequent=seen.frequent[:num_frequent],
+        lines=first_lines(corpus.beginning(4 * num_lines * line_length), num_lines, line_length),
+        train_characters=border,
+        validation_characters=seen.characters - border,
+    )
+
+
+def word_vocabulary(corpus: Corpus | LargeCorpus, config: TokenizerConfig, validation_fraction: float = 0.1) -> int:
+    """Tokens that a word tokenizer of this text would have; reads no further than it takes to know.
+
+    Raises:
+        CorpusError: the corpus is too short to be split.
+    """
+    pieces: Iterable[str]
+    if isinstance(corpus, LargeCorpus):
+        pieces = corpus.sample(corpus.border(validation_fraction), TOKENIZER_SAMPLE)
+    else:
+        pieces = text_chunks(corpus.split(validation_fraction)[0])
+    return len(SPECIAL_TOKENS) + count_words(pieces, config.vocab_size - len(SPECIAL_TOKENS))

@@ -61,6 +61,13 @@ def decode(data: bytes, encoding: str | None = None, *, name: str = "text") -> t
         EmptyTextError, NotTextError: there is no text in it.
         CorpusError: an unknown encoding, or bytes that do not fit the encoding.
     """
+    refuse_known_formats(data, name)
+    text, used = _decode_as(data, encoding, name) if encoding else _decode_unnamed(data, name)
+    return tidy(text, name), used
+
+
+def refuse_known_formats(data: bytes, name: str) -> None:
+    """Raises CorpusError if a file that begins like this is a picture, an archive or the like."""
     kind = next((kind for start, kind in _SIGNATURES if data.startswith(start)), None)
     if kind:
         raise NotTextError(
@@ -68,8 +75,6 @@ def decode(data: bytes, encoding: str | None = None, *, name: str = "text") -> t
             name=name,
             kind=kind,
         )
-    text, used = _decode_as(data, encoding, name) if encoding else _decode_unnamed(data, name)
-    return tidy(text, name), used
 
 
 def tidy(text: str, name: str) -> str:

@@ -56,13 +56,13 @@ def generate(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig)
     those at the first record: a model must not be trained until the text is finished or given up.
 
     Raises:
-        ConfigError: the prompt has characters that the tokenizer does not know. At once, not at the first record.
+        ConfigError: the prompt has what the tokenizer does not know. At once, not at the first record.
         LmvizError: the model's logits are not finite.
     """
     unknown = tokenizer.unknown_characters(config.prompt)
     if unknown:
         raise ConfigError(
-            N_("The model has never read these characters: {characters}. Take them out of the prompt."),
+            N_("The model has never read this: {characters}. Take it out of the prompt."),
             characters=" ".join(unknown[:_NAMED_CHARACTERS]) + (" ..." if len(unknown) > _NAMED_CHARACTERS else ""),
         )
     return _generate(model, tokenizer, config, [BEGIN, *tokenizer.encode(config.prompt)])

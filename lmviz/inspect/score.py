@@ -39,10 +39,10 @@ class Score:
     perplexity: float
     """exp(loss)."""
     bits_per_char: float
-    """All nats / ln 2 / characters: comparable between tokenizers."""
+    """All nats / ln 2 / characters: comparable between tokenizers, but too low where words are `unknown`."""
     tokens: tuple[TokenScore, ...]
     unknown: tuple[str, ...]
-    """Characters that the tokenizer does not know; they are scored as <unk>, which training never shows."""
+    """Characters (or words) that the tokenizer does not know, scored as <unk>; only word training ever shows that."""
 
 
 def score(model: LanguageModel, tokenizer: Tokenizer, text: str) -> Score:

@@ -3,7 +3,7 @@ process by the command line and by tests.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from lmviz.tokenizers import Tokenizer
 from lmviz.training.data import check_length, load_data
 from lmviz.training.rate_finder import Trial, suggestion, trials
 from lmviz.training.trainer import Trainer
+from lmviz.turns import IDLE, Result, Turns
 
 Answer = Iterator[dict[str, Any]]
 
@@ -87,10 +88,23 @@ def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answe
     yield {"parameters": model.parameter_count(), "seconds_per_step": best}
 
 
+def _in_pieces(turns: Turns[Result]) -> Generator[dict[str, Any], None, Result]:
+    """Long preparations answer with empty pieces, so that other answers have their turns in between."""
+    while True:
+        try:
+            turn = next(turns)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        if turn == IDLE:
+            time.sleep(PIECE_SECONDS)
+        yield {"trials": []}
+
+
 def ask_learning_rates(store: Store, config: dict[str, Any]) -> Answer:
     """Pieces {"trials": [...]} of the range test as it goes on, then {"suggestion"}; see lmviz.training.rate_finder."""
     run_config = RunConfig.model_validate(config)
-    data = load_data(run_config.corpus, run_config.tokenizer)
+    data = yield from _in_pieces(load_data(run_config.corpus, run_config.tokenizer))
     check_length(data, run_config)
     seen: list[Trial] = []
     sent, told = time.perf_counter(), 0

@@ -19,6 +19,7 @@ from filelock import Timeout
 from lmviz.errors import N_, LmvizError, RunError
 from lmviz.jobs.wire import connect, receive, send
 from lmviz.runs import Run, Store
+from lmviz.turns import IDLE, Turn
 
 SLICE = 0.15
 """Seconds that a run trains before the next one has its turn."""
@@ -32,7 +33,7 @@ class Job:
 
         self.owner = owner
         self.session = Session(run, worker=os.getpid())
-        self.turns: Iterator[None] = self.session.work()
+        self.turns: Iterator[Turn] = self.session.work()
         self.paused = False
 
     @property
@@ -169,13 +170,14 @@ class Worker:
     def slice(self, run_id: str) -> None:
         end = time.perf_counter() + SLICE
         while run_id in self.jobs and time.perf_counter() < end:
-            self.turn(run_id)
+            if self.turn(run_id) == IDLE:
+                return
 
-    def turn(self, run_id: str) -> None:
-        """One update (or one stage of preparing); a fault of ours ends this run and no other."""
+    def turn(self, run_id: str) -> Turn:
+        """One update (or a piece of preparing); a fault of ours ends this run and no other."""
         job = self.jobs[run_id]
         try:
-            next(job.turns)
+            return next(job.turns)
         except (StopIteration, Timeout):
             self.end(run_id)
         except Exception as error:  # a defect of lmviz: keep the worker alive, tell the person, keep the trace
@@ -188,6 +190,7 @@ class Worker:
             with contextlib.suppress(OSError):
                 job.session.write_status("failed")
             self.end(run_id)
+        return None
 
     def end(self, run_id: str) -> None:
         job = self.jobs.pop(run_id)
@@ -218,9 +221,10 @@ def read_default_text() -> None:
     """The text that most runs begin with is then tokenized already."""
     from lmviz.config import CorpusConfig, TokenizerConfig
     from lmviz.training.data import load_data
+    from lmviz.turns import finish
 
     with contextlib.suppress(LmvizError):
-        load_data(CorpusConfig(), TokenizerConfig())
+        finish(load_data(CorpusConfig(), TokenizerConfig()))
 
 
 def main() -> None:

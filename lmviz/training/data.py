@@ -1,5 +1,10 @@
-"""From a corpus to batches: tokens for training and validation, random windows, and the pinned validation windows."""
+"""From a corpus to batches: tokens for training and validation, random windows, and the pinned validation windows.
 
+A text below limits.LARGE_TEXT_BYTES is held in memory; the tokens of a larger one lie in files (token_files.py), as
+arrays mapped into memory, and everything here works on both.
+"""
+
+import mmap
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,11 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
-from lmviz.corpora import Corpus, load_corpus
+from lmviz.corpora import Corpus, LargeCorpus, load_corpus
 from lmviz.errors import N_, CorpusError, RunError
 from lmviz.models.base import Batch
 from lmviz.runs import Run, write_json
-from lmviz.tokenizers import Tokenizer, train_tokenizer
+from lmviz.tokenizers import UNK, Tokenizer, train_tokenizer
+from lmviz.training.token_files import FINGERPRINTED, token_files
+from lmviz.turns import Show, Turns, ignore
 
 Tokens = NDArray[np.unsignedinteger[Any]]
 
@@ -32,6 +39,9 @@ class Data:
     """sha256 of the text: a run goes on only with the text it began with."""
     prompt: str
     """The first words of the validation text."""
+    train_unknown: int
+    """Training tokens that are <unk>: only a word tokenizer makes any."""
+    validation_unknown: int
 
     def facts(self) -> dict[str, Any]:
         """What data.json tells."""
@@ -42,24 +52,33 @@ class Data:
             "validation_tokens": len(self.validation),
             "train_characters": self.train_characters,
             "validation_characters": self.validation_characters,
+            "unknown_share": {
+                "train": self.train_unknown / max(1, len(self.train)),
+                "validation": self.validation_unknown / max(1, len(self.validation)),
+            },
         }
 
 
-def prepare(run: Run) -> Data:
-    """The run's text as tokens; writes tokenizer.json and data.json the first time, checks them afterwards.
+def prepare(run: Run, show: Show = ignore) -> Turns[Data]:
+    """Turns that return the run's text as tokens. The first time writes tokenizer.json and data.json, then checks them.
 
     Raises:
         CorpusError: the text is missing or too short for the context.
         RunError: the text is not the one the run began with.
     """
     config = run.config()
-    data = load_data(config.corpus, config.tokenizer)
     known = run.data()
-    if known and known["fingerprint"] != data.fingerprint:
+    corpus = open_corpus(config.corpus)
+    if isinstance(corpus, LargeCorpus):
+        fingerprint = yield from corpus.fingerprinting(lambda share: show(FINGERPRINTED * share))
+    else:
+        fingerprint = corpus.fingerprint
+    if known and known["fingerprint"] != fingerprint:
         raise RunError(
             N_("The text {corpus} has changed since this run began. Start a new run on the new text."),
             corpus=config.corpus.name,
         )
+    data = yield from load_data(config.corpus, config.tokenizer, show)
     check_length(data, config)
     if not known:
         data.tokenizer.save(run.path / "tokenizer.json")
@@ -81,9 +100,16 @@ def check_length(data: Data, config: RunConfig) -> None:
         )
 
 
-def load_data(corpus_config: CorpusConfig, tokenizer_config: TokenizerConfig) -> Data:
-    """The corpus as tokens."""
-    corpus = load_corpus(corpus_config.name, column=corpus_config.column, encoding=corpus_config.encoding)
+def open_corpus(config: CorpusConfig) -> Corpus | LargeCorpus:
+    """The text of a configuration; a large one is not read yet."""
+    return load_corpus(config.name, column=config.column, encoding=config.encoding)
+
+
+def load_data(corpus_config: CorpusConfig, tokenizer_config: TokenizerConfig, show: Show = ignore) -> Turns[Data]:
+    """Turns that return the corpus as tokens."""
+    corpus = open_corpus(corpus_config)
+    if isinstance(corpus, LargeCorpus):
+        return (yield from _tokenize_large(corpus, corpus_config.validation_fraction, tokenizer_config, show))
     return tokenize(corpus, corpus_config.validation_fraction, tokenizer_config)
 
 
@@ -92,15 +118,44 @@ def tokenize(corpus: Corpus, validation_fraction: float, tokenizer_config: Token
     """Split and tokenize. The last few are kept, so that four runs on one text prepare it once a process."""
     train, validation = corpus.split(validation_fraction)
     tokenizer = train_tokenizer(tokenizer_config, train, validation)
+    tokens, validation_tokens = tokenizer.encode_documents(train), tokenizer.encode_documents(validation)
     return Data(
         tokenizer=tokenizer,
-        train=tokenizer.encode_documents(train),
-        validation=tokenizer.encode_documents(validation),
+        train=tokens,
+        validation=validation_tokens,
         train_characters=sum(map(len, train)),
         validation_characters=sum(map(len, validation)),
         fingerprint=corpus.fingerprint,
-        prompt=opening(validation[0] if validation else ""),
+        prompt=_known(opening(validation[0] if validation else ""), tokenizer),
+        train_unknown=int(np.count_nonzero(tokens == UNK)),
+        validation_unknown=int(np.count_nonzero(validation_tokens == UNK)),
     )
+
+
+def _tokenize_large(
+    corpus: LargeCorpus, validation_fraction: float, tokenizer_config: TokenizerConfig, show: Show
+) -> Turns[Data]:
+    files = yield from token_files(corpus, validation_fraction, tokenizer_config, show)
+    train, validation = files.meta["train"], files.meta["validation"]
+    return Data(
+        tokenizer=files.tokenizer,
+        train=files.train,
+        validation=files.validation,
+        train_characters=train["characters"],
+        validation_characters=validation["characters"],
+        fingerprint=corpus.fingerprint,
+        prompt=_known(opening(files.meta["opening"]), files.tokenizer),
+        train_unknown=train["unknown"],
+        validation_unknown=validation["unknown"],
+    )
+
+
+def _known(prompt: str, tokenizer: Tokenizer) -> str:
+    """As much of a prompt as the tokenizer knows; for words without a space at its end, which is the next word's."""
+    ids = tokenizer.encode(prompt)
+    if UNK in ids:
+        prompt = tokenizer.decode(ids[: ids.index(UNK)])
+    return prompt.rstrip(" ") if tokenizer.kind == "word" else prompt
 
 
 def opening(text: str, length: int = 24) -> str:
@@ -144,4 +199,7 @@ def validation_batches(tokens: Tokens, context_length: int, limit: int, batch_si
 
 def windows_at(tokens: Tokens, starts: NDArray[np.int64], offsets: NDArray[np.int64]) -> Batch:
     windows: Tensor = torch.from_numpy(tokens[starts[:, None] + offsets].astype(np.int64))  # (B, T+1)
+    source: object = tokens.base
+    if isinstance(source, mmap.mmap):
+        source.madvise(mmap.MADV_DONTNEED)  # pages that were looked at count as memory of this process
     return Batch(inputs=windows[:, :-1].contiguous(), targets=windows[:, 1:].contiguous())

@@ -65,7 +65,8 @@ def interruption() -> Iterator[threading.Event]:
 
 def _progress(session: Session) -> None:
     status = session.status
-    speed = f"{status.tokens_per_second:,.0f} tokens/s" if status.tokens_per_second else status.stage
+    share = f" {status.stage_progress:.0%}" if status.stage_progress is not None else ""
+    speed = f"{status.tokens_per_second:,.0f} tokens/s" if status.tokens_per_second else status.stage + share
     left = f"{status.seconds_left:.0f} s left" if status.seconds_left else ""
     sys.stderr.write(f"\r{session.run.id}  {status.step}/{status.steps}  {speed}  {left}    ")
     sys.stderr.flush()

@@ -23,8 +23,8 @@ from lmviz.training.plan import checkpoint_steps, eval_steps, log_steps
 from lmviz.training.trainer import Step, Trainer, token_losses
 
 SAMPLE_TEMPERATURE = 0.8
-LARGE_TEXT = 2_000_000
-"""Tokens."""
+BASELINE_TOKENS = 2_000_000
+"""Training tokens that the n-grams of the baselines are counted on: 0.3 s and 200 MB for five orders."""
 
 
 class Best:
@@ -222,12 +222,12 @@ class Recorder:
 def write_baselines(run: Run, data: Data, validation: list[Batch]) -> None:
     """Losses of models that need no training, on the windows of every other loss: uniform, and n-grams by order.
 
-    A large text is counted up to order 3 only: five orders of ten million tokens take seconds and 1.5 GB.
+    Of a large text the beginning is counted: ten million tokens would take seconds and 1.5 GB.
     """
-    max_order = 5 if len(data.train) <= LARGE_TEXT else 3
+    counted = data.train[:BASELINE_TOKENS]
     uniform = math.log(data.tokenizer.vocab_size)
-    model = NgramModel(vocab_size=data.tokenizer.vocab_size, order=max_order)
-    model.fit(torch.from_numpy(data.train.astype("int64")))
+    model = NgramModel(vocab_size=data.tokenizer.vocab_size, order=5)
+    model.fit(torch.from_numpy(counted.astype("int64")))
     windows = [
         torch.cat([inputs[:1], targets])
         for batch in validation
@@ -236,5 +236,9 @@ def write_baselines(run: Run, data: Data, validation: list[Batch]) -> None:
     losses = torch.tensor([model.losses_by_order(window) for window in windows]).mean(0).tolist()
     write_json(
         run.path / "baselines.json",
-        {"uniform": uniform, "ngram": {str(order): loss for order, loss in enumerate(losses, start=1)}},
+        {
+            "uniform": uniform,
+            "ngram": {str(order): loss for order, loss in enumerate(losses, start=1)},
+            "counted_tokens": len(counted),
+        },
     )

@@ -13,13 +13,15 @@ from collections.abc import Generator, Iterator
 import torch
 
 from lmviz.errors import N_, ConfigError, DivergenceError, LmvizError, TrainingError
+from lmviz.limits import MAX_COUNTED_TOKENS
 from lmviz.models import build_model
 from lmviz.models.linear import fastest_product, use_product
 from lmviz.models.ngram import NgramModel
-from lmviz.runs import Run, State, append_line
+from lmviz.runs import Run, State, append_line, write_json
 from lmviz.training.data import Data, prepare
 from lmviz.training.recorder import Recorder, write_baselines
 from lmviz.training.trainer import Step, Trainer, randomness
+from lmviz.turns import Turn
 
 STATUS_INTERVAL = 0.25
 """Seconds between two writes of status.json while nothing else happens."""
@@ -45,8 +47,10 @@ class Session:
         self._written = self._saved = time.monotonic()
         self._pace = Pace()
 
-    def work(self) -> Generator[None, None, None]:
+    def work(self) -> Generator[Turn, None, None]:
         """All of the run, a turn at a time. It ends with the state finished or failed, or when it is closed.
+
+        A turn is IDLE while it can only wait for another process.
 
         Raises:
             filelock.Timeout: somebody else is training this run.
@@ -103,14 +107,14 @@ class Session:
         self.run.write_status(status)
         self._written = time.monotonic()
 
-    def _train(self) -> Iterator[None]:
+    def _train(self) -> Iterator[Turn]:
         self.status.error, self.status.stage, self.status.stopped_early = None, N_("Preparing the text"), False
         self.write_status("running")
-        yield
-        data = prepare(self.run)
-        self.status.stage = N_("Building the model")
+        yield None
+        data = yield from prepare(self.run, self._show_progress)
+        self.status.stage, self.status.stage_progress = N_("Building the model"), None
         self.write_status("running")
-        yield
+        yield None
         generator = torch.Generator().manual_seed(self.config.training.seed)
         with randomness(generator):
             model = build_model(self.config.model, data.tokenizer.vocab_size, self.config.training.context_length)
@@ -128,6 +132,11 @@ class Session:
     def _first_product(self) -> str:
         """A run that has got on without a word about it was begun when there was no choice."""
         return "torch" if self.status.step else fastest_product()
+
+    def _show_progress(self, share: float) -> None:
+        self.status.stage_progress = round(share, 3)
+        if time.monotonic() - self._written > STATUS_INTERVAL:
+            self.write_status("running")
 
     def _check_signals(self, known: list[str]) -> None:
         for name in self.config.recording.signals:
@@ -158,14 +167,17 @@ class Session:
             write_baselines(self.run, data, recorder.validation)
 
     def _count(self, model: NgramModel, data: Data) -> Iterator[None]:
-        """An n-gram model learns in one go; it is a run of one step."""
+        """An n-gram model learns in one go; it is a run of one step. Of a large text it counts the beginning."""
         trainer, recorder = self.trainer, self.recorder
         assert trainer and recorder
         recorder.forget_after(-1)
         start = time.perf_counter()
-        model.fit(torch.from_numpy(data.train.astype("int64")))
-        trainer.step, trainer.tokens, trainer.seconds = 1, len(data.train), time.perf_counter() - start
-        trainer.tokens_per_step = len(data.train)
+        counted = data.train[:MAX_COUNTED_TOKENS]
+        model.fit(torch.from_numpy(counted.astype("int64")))
+        trainer.step, trainer.tokens, trainer.seconds = 1, len(counted), time.perf_counter() - start
+        trainer.tokens_per_step = len(counted)
+        if len(counted) < len(data.train):
+            write_json(self.run.path / "data.json", {**data.facts(), "counted_tokens": len(counted)})
         self.status.parameters = model.parameter_count()
         train_loss = model.losses_by_order(torch.from_numpy(data.train[:100_000].astype("int64")))[-1]
         recorder.record(trainer, Step(1, trainer.tokens, train_loss, 0.0, 0.0, 0.0, trainer.seconds))

@@ -51,12 +51,14 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
 
 
 def _tokenizer() -> TokenizerConfig:
-    names = {"char": _("Characters"), "bpe": _("Byte pairs")}
+    names = {"char": _("Characters"), "word": _("Words"), "bpe": _("Byte pairs")}
     kind = st.segmented_control(
         _("One token is"), list(names), default="char", format_func=names.__getitem__, key="tokenizer", required=True,
         persist_state="session", help=_(
-            "Characters: every letter is a token. Byte pairs (BPE): frequent groups of letters become one token, as in"
-            " GPT-2; the vocabulary is learned from the training text."
+            "Characters: every letter is a token. Words: a word with the space before it, a mark or a line end; Chinese"
+            " is cut by jieba; words that are too rare for the vocabulary all become the one token �. Byte pairs (BPE):"
+            " frequent groups of letters become one token, as in GPT-2. Words and byte pairs are learned from the"
+            " training text."
         ),
     )  # fmt: skip
     if kind == "bpe":
@@ -64,6 +66,12 @@ def _tokenizer() -> TokenizerConfig:
             _("Vocabulary, tokens"), [300, 500, 1000, 2000, 4000, 8000], 1000, key="vocab_size", persist_state="session"
         )
         return TokenizerConfig(kind="bpe", vocab_size=size)
+    if kind == "word":
+        size = st.select_slider(
+            _("Words in the vocabulary"), [500, 1000, 2000, 4000, 8000, 16000], 4000, key="word_vocab_size",
+            persist_state="session",
+        )  # fmt: skip
+        return TokenizerConfig(kind="word", vocab_size=size)
     return TokenizerConfig()
 
 

@@ -31,7 +31,8 @@ def run_card(view: RunView, style: RunStyle) -> None:
     dot = f'<span class="run-dot" style="background:{style.color}"></span>'
     state = f'<span class="run-state">{html.escape(state_names()[status.state])}</span>'
     st.html(f'<div class="run-head">{dot}<b>{html.escape(view.label)}</b>{state}</div>')
-    st.progress(min(1.0, status.step / status.steps) if status.steps else 0.0, text=_progress(view))
+    share = status.stage_progress or (status.step / status.steps if status.steps else 0.0)
+    st.progress(min(1.0, share), text=_progress(view))
     if status.error:
         st.error(translate_error(status.error))
     if status.stopped_early:
@@ -50,7 +51,8 @@ def run_card(view: RunView, style: RunStyle) -> None:
 def _progress(view: RunView) -> str:
     status = view.status
     if status.stage:
-        return _(status.stage) + " …"
+        share = f" {status.stage_progress:.0%}" if status.stage_progress is not None else ""
+        return _(status.stage) + " …" + share
     parts = [_("{step} of {steps} steps").format(step=f"{status.step:,}", steps=f"{status.steps:,}")]
     if status.seconds_left and status.state == "running":
         parts.append(_("{time} left").format(time=duration(status.seconds_left)))
