@@ -17,11 +17,9 @@ from pathlib import Path
 from filelock import Timeout
 
 from lmviz.errors import N_, LmvizError, RunError
+from lmviz.jobs.base import SLICE
 from lmviz.jobs.wire import connect, receive, send
 from lmviz.runs import Run, Store
-
-SLICE = 0.15
-"""Seconds that a run trains before the next one has its turn."""
 
 
 class Job:
