@@ -39,9 +39,12 @@ class Job:
 
 
 class Turns:
-    """Whose turn it is: round robin over owners, and within an owner over runs."""
+    """Whose turn it is: round robin over owners, and within an owner over runs. What was just added has a turn before
+    that, in the order it came: the first points of a run do not wait until all others had their turns.
+    """
 
     def __init__(self) -> None:
+        self.fresh: deque[str] = deque()
         self.owners: deque[str] = deque()
         self.runs: dict[str, deque[str]] = {}
 
@@ -51,8 +54,11 @@ class Turns:
             self.runs[owner] = deque()
         if run_id not in self.runs[owner]:
             self.runs[owner].append(run_id)
+            self.fresh.append(run_id)
 
     def remove(self, run_id: str) -> None:
+        if run_id in self.fresh:
+            self.fresh.remove(run_id)
         for owner, runs in list(self.runs.items()):
             if run_id in runs:
                 runs.remove(run_id)
@@ -61,6 +67,8 @@ class Turns:
                     self.owners.remove(owner)
 
     def next(self) -> str | None:
+        if self.fresh:
+            return self.fresh.popleft()
         if not self.owners:
             return None
         owner = self.owners[0]
