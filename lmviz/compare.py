@@ -6,6 +6,7 @@ Runs that differ in nothing but the seed are one set: their mean is compared, an
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -35,9 +36,17 @@ class RunView:
     def kind(self) -> str:
         return self.config.model.kind
 
+    @cached_property
+    def _columns(self) -> dict[str, NDArray[np.float64]]:
+        return {}
+
     def column(self, name: str) -> NDArray[np.float64]:
-        """A column of metrics.jsonl, NaN where a line has none."""
-        return np.array([np.nan if line.get(name) is None else line[name] for line in self.metrics], dtype=np.float64)
+        """A column of metrics.jsonl, NaN where a line has none; read-only, as it is made once."""
+        if name not in self._columns:
+            values = [np.nan if line.get(name) is None else line[name] for line in self.metrics]
+            self._columns[name] = np.array(values, dtype=np.float64)
+            self._columns[name].setflags(write=False)
+        return self._columns[name]
 
     def bits(self, loss: float) -> float | None:
         return bits_per_character(loss, self.data)

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lmviz.config import RunConfig
 from lmviz.errors import N_, ConfigError, RunError
+from lmviz.lines import Line, LineReader, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "sample_checkpoints"
@@ -38,6 +39,7 @@ ENDED: tuple[State, ...] = ("finished", "stopped", "failed")
 STEP_LINES = ("metrics.jsonl", "samples.jsonl", "validation.jsonl")
 """Files with a line a moment, each with its `step`, that the training writes."""
 
+_LINES = LineReader()
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 
 
@@ -72,27 +74,17 @@ def append_line(path: Path, value: Any) -> None:
         file.write(json.dumps(value, ensure_ascii=False).encode() + b"\n")
 
 
-def write_lines(path: Path, values: list[dict[str, Any]]) -> None:
+def write_lines(path: Path, values: list[Line]) -> None:
     """Replace a .jsonl file."""
     write_atomic(path, b"".join(json.dumps(value, ensure_ascii=False).encode() + b"\n" for value in values))
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[Line]:
     """Every whole line of a .jsonl file; none if the file is not there."""
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline is not finished
+        return parse(path.read_bytes())
     except FileNotFoundError:
         return []
-    return [value for line in lines if (value := _parsed(line))]
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """None for a line that a crash or a full disk cut."""
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 class Status(BaseModel):
@@ -148,7 +140,9 @@ def resume_path(run: "Run", step: int) -> Path:
 
 
 class Run:
-    """One run folder. Reading never fails on a run that is still being written."""
+    """One run folder. Reading never fails on a run that is still being written. Lines that it gives are shared with
+    other readers: not to be changed.
+    """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
@@ -187,24 +181,24 @@ class Run:
         status.updated = now()
         write_atomic(self.path / "status.json", status.model_dump_json(indent=1).encode())
 
-    def metrics(self) -> list[dict[str, Any]]:
+    def metrics(self) -> list[Line]:
         """Lines of metrics.jsonl, oldest first."""
-        return read_lines(self.path / "metrics.jsonl")
+        return _LINES.read(self.path / "metrics.jsonl")
 
-    def samples(self) -> list[dict[str, Any]]:
-        return read_lines(self.path / "samples.jsonl")
+    def samples(self) -> list[Line]:
+        return _LINES.read(self.path / "samples.jsonl")
 
-    def validation(self) -> list[dict[str, Any]]:
+    def validation(self) -> list[Line]:
         """Lines of validation.jsonl: where the model was surprised, at every validation."""
-        return read_lines(self.path / "validation.jsonl")
+        return _LINES.read(self.path / "validation.jsonl")
 
     def breakdown(self) -> dict[str, Any]:
         """What the lines of `validation` speak of: the tokens of the passage, the places, the classes."""
         return self._optional("breakdown.json")
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[Line]:
         """What people changed while it ran: step, name, value."""
-        return read_lines(self.path / "events.jsonl")
+        return _LINES.read(self.path / "events.jsonl")
 
     def data(self) -> dict[str, Any]:
         """Facts about the text: tokens, characters, vocabulary; empty until it is prepared."""

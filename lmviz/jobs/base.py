@@ -6,6 +6,9 @@ from typing import Any
 
 Message = dict[str, Any]
 
+SLICE = 0.15
+"""Seconds that a run trains before the next one has its turn."""
+
 
 class Jobs(ABC):
     """Wishes for runs and questions about models.
@@ -31,6 +34,10 @@ class Jobs(ABC):
     @abstractmethod
     def set(self, run_id: str, name: str, value: float) -> None:
         """Change learning_rate, dropout or clip_norm of a run under way."""
+
+    @abstractmethod
+    def turn_seconds(self) -> float:
+        """About how long a run waits from one turn to the next: a page need not look more often."""
 
     @abstractmethod
     def ask(self, question: str, owner: str = "", **arguments: Any) -> Iterator[Message]:

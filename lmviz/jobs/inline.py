@@ -39,6 +39,9 @@ class InlineJobs(Jobs):
     def set(self, run_id: str, name: str, value: float) -> None:
         """Nothing is under way between two calls, so there is nothing to change."""
 
+    def turn_seconds(self) -> float:
+        return 0.0
+
     def ask(self, question: str, owner: str = "", **arguments: Any) -> Iterator[Message]:
         from lmviz.jobs.questions import QUESTIONS
 

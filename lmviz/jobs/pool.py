@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from lmviz.errors import N_, LmvizError, RunError
-from lmviz.jobs.base import Jobs, Message
+from lmviz.jobs.base import SLICE, Jobs, Message
 from lmviz.jobs.wire import hang_up, pair, receive, send
 from lmviz.runs import ROOT, Run, Store
 
@@ -146,6 +146,9 @@ class LocalPool(Jobs):
 
     def set(self, run_id: str, name: str, value: float) -> None:
         self._wish(run_id, {"do": "set", "run": run_id, "name": name, "value": value})
+
+    def turn_seconds(self) -> float:
+        return SLICE * len(self.where) / len(self.workers)
 
     def ask(self, question: str, owner: str = "", **arguments: Any) -> Iterator[Message]:
         identity = str(next(self.identities))

@@ -17,12 +17,10 @@ from pathlib import Path
 from filelock import Timeout
 
 from lmviz.errors import N_, LmvizError, RunError
+from lmviz.jobs.base import SLICE
 from lmviz.jobs.wire import connect, receive, send
 from lmviz.runs import Run, Store
 from lmviz.turns import IDLE, Turn
-
-SLICE = 0.15
-"""Seconds that a run trains before the next one has its turn."""
 
 
 class Job:
@@ -42,9 +40,12 @@ class Job:
 
 
 class Turns:
-    """Whose turn it is: round robin over owners, and within an owner over runs."""
+    """Whose turn it is: round robin over owners, and within an owner over runs. What was just added has a turn before
+    that, in the order it came: the first points of a run do not wait until all others had their turns.
+    """
 
     def __init__(self) -> None:
+        self.fresh: deque[str] = deque()
         self.owners: deque[str] = deque()
         self.runs: dict[str, deque[str]] = {}
 
@@ -54,8 +55,11 @@ class Turns:
             self.runs[owner] = deque()
         if run_id not in self.runs[owner]:
             self.runs[owner].append(run_id)
+            self.fresh.append(run_id)
 
     def remove(self, run_id: str) -> None:
+        if run_id in self.fresh:
+            self.fresh.remove(run_id)
         for owner, runs in list(self.runs.items()):
             if run_id in runs:
                 runs.remove(run_id)
@@ -64,6 +68,8 @@ class Turns:
                     self.owners.remove(owner)
 
     def next(self) -> str | None:
+        if self.fresh:
+            return self.fresh.popleft()
         if not self.owners:
             return None
         owner = self.owners[0]

@@ -18,8 +18,9 @@ from lmviz.models import build_model
 from lmviz.models.linear import fastest_product, use_product
 from lmviz.models.ngram import NgramModel
 from lmviz.runs import Run, State, append_line, write_json
+from lmviz.training.baselines import share_baselines
 from lmviz.training.data import Data, prepare
-from lmviz.training.recorder import Recorder, write_baselines
+from lmviz.training.recorder import Recorder
 from lmviz.training.trainer import Step, Trainer, randomness
 from lmviz.turns import Turn
 
@@ -162,9 +163,9 @@ class Session:
                 recorder.checkpoint(trainer)
                 break
             if trainer.seconds > BASELINES_AFTER and not self.run.baselines():
-                write_baselines(self.run, data, recorder.validation)
+                share_baselines(self.run, self.config, data, recorder.validation)
         if not self.run.baselines():
-            write_baselines(self.run, data, recorder.validation)
+            share_baselines(self.run, self.config, data, recorder.validation)
 
     def _count(self, model: NgramModel, data: Data) -> Iterator[None]:
         """An n-gram model learns in one go; it is a run of one step. Of a large text it counts the beginning."""
@@ -181,7 +182,7 @@ class Session:
         self.status.parameters = model.parameter_count()
         train_loss = model.losses_by_order(torch.from_numpy(data.train[:100_000].astype("int64")))[-1]
         recorder.record(trainer, Step(1, trainer.tokens, train_loss, 0.0, 0.0, 0.0, trainer.seconds))
-        write_baselines(self.run, data, recorder.validation)
+        share_baselines(self.run, self.config, data, recorder.validation)
         yield
 
     def _keep_up(self, trainer: Trainer, recorder: Recorder, step: Step) -> None:

@@ -28,8 +28,9 @@ from lmviz.ui.shell import forget
 from lmviz.ui.surprise import breakdown_panel
 from lmviz.ui.theme import RunStyle
 
-REFRESH = 0.5
-"""Seconds between two looks at the run folders."""
+PACES = (0.5, 1.0, 2.0)
+"""Seconds between two looks at the run folders: the first, unless so many runs share the workers that each has a turn
+less often. A few values only, as every change of the pace draws the whole page again."""
 PATIENCE = 0.6
 """Seconds that the first look waits for the first points, so that they need not wait for the second."""
 
@@ -48,7 +49,10 @@ def refresh_every(runs: Sequence[Run]) -> float | None:
     """Seconds until the next look; None when nothing moves any more."""
     moving = any(run.status().state in ("queued", "running") for run in runs)
     awaited = time.monotonic() < st.session_state.get("watch_until", 0)  # a wish takes a moment to show
-    return REFRESH if moving or awaited else None
+    if awaited:
+        return PACES[0]
+    turn = cache.jobs().turn_seconds()
+    return next((pace for pace in PACES if turn <= pace), PACES[-1]) if moving else None
 
 
 def wait_for_points(run_ids: Sequence[str]) -> None:
