@@ -25,6 +25,9 @@ from lmviz.turns import Show, Turns, ignore
 
 Tokens = NDArray[np.unsignedinteger[Any]]
 
+MAX_LOGITS = 2**21
+"""Logits (numbers) of one batch of validation windows."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -186,6 +189,11 @@ class Windows:
         high = len(self.tokens) - len(self.offsets) + 1
         starts = torch.randint(high, (self.batch_size,), generator=self.generator).numpy()
         return windows_at(self.tokens, starts, self.offsets)
+
+
+def evaluation_batch_size(vocab_size: int, context_length: int) -> int:
+    """Windows measured at once: so many that their logits stay small, whatever the vocabulary."""
+    return max(1, min(64, MAX_LOGITS // (vocab_size * context_length)))
 
 
 def validation_batches(tokens: Tokens, context_length: int, limit: int, batch_size: int = 64) -> list[Batch]:

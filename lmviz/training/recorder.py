@@ -18,7 +18,7 @@ from lmviz.models.base import Batch
 from lmviz.models.ngram import NgramModel
 from lmviz.runs import STEP_LINES, Run, append_line, read_lines, resume_path, write_json, write_lines
 from lmviz.training.breakdown import Breakdown
-from lmviz.training.data import Data, validation_batches
+from lmviz.training.data import Data, evaluation_batch_size, validation_batches
 from lmviz.training.plan import checkpoint_steps, eval_steps, log_steps
 from lmviz.training.trainer import Step, Trainer, token_losses
 
@@ -69,9 +69,11 @@ class Recorder:
         self.log_steps = log_steps(config.recording, steps)
         self.eval_steps = eval_steps(config.recording, steps)
         self.checkpoint_steps = checkpoint_steps(config.recording, steps)
+        context = config.training.context_length
         self.validation = validation_batches(
-            data.validation, config.training.context_length, config.recording.eval_tokens
-        )
+            data.validation, context, config.recording.eval_tokens,
+            evaluation_batch_size(data.tokenizer.vocab_size, context),
+        )  # fmt: skip
         self.breakdown = Breakdown(
             data.tokenizer, data.validation, [batch.targets.numpy() for batch in self.validation]
         )

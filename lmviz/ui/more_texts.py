@@ -15,10 +15,10 @@ def more_texts() -> None:
     st.caption(_("Each of these is fetched once over the network and stays on this server."))
     for name, known in FETCHABLE.items():
         with st.container(border=True, key=f"more_{name}"):
-            st.markdown(f"**{_(known.title)}**")
+            st.markdown("**" + _(known.title) + "**")
             st.caption(_(known.description))
             size = _("{size} MB to fetch").format(size=f"{known.size / 1e6:.0f}")
-            st.caption(f"{size} · {_(known.source)} · {_(known.licence)}")
+            st.caption(" · ".join([size, _(known.source), _(known.licence)]))
             if name not in missing:
                 st.caption(_("It is here: choose it above."))
             elif st.button(_("Fetch"), icon=":material/download:", key=f"fetch_{name}", width="stretch"):
