@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import psutil
 
@@ -77,13 +78,16 @@ class Person:
         self.away = False
         """On another page than Train."""
 
-    async def start_training(self, models: int) -> list[str]:
-        """Press Train with this many cards and the longest training; ids of the runs."""
+    async def choose(self, models: int) -> None:
+        """Set up this many cards and the longest training."""
         for card, kind in enumerate((*KINDS[:models], *[0] * (len(KINDS) - models))):
             await self.session.choose(f"kind_{card}", kind)
         await self.session.choose("steps", -1)
+
+    async def train(self) -> list[str]:
+        """Press Train; ids of the runs, which stand in the address."""
         await self.session.press("train")
-        return self.session.query.partition("runs=")[2].partition("&")[0].replace("%2C", ",").split(",")
+        return parse_qs(self.session.query)["runs"][0].split(",")
 
     async def live(self, end: float) -> None:
         """Until the clock shows `end`: renew what renews itself, and do something now and then."""
@@ -145,16 +149,6 @@ async def warm(session: Session) -> None:
             await session.refresh(fragment)
 
 
-async def begin(people: list[Person], trainings: int, models: int) -> list[str]:
-    """Press Train until there are enough trainings; the others watch a classmate's runs. Ids of all runs."""
-    counts = [min(models, trainings - start) for start in range(0, trainings, models)]
-    pressed = await asyncio.gather(*(person.start_training(n) for person, n in zip(people, counts, strict=False)))
-    for place, person in enumerate(people[len(pressed) :]):
-        person.session.query = "runs=" + ",".join(pressed[place % len(pressed)])
-        await person.session.reload()
-    return [run_id for ids in pressed for run_id in ids]
-
-
 async def first_points(store: Path, count: int) -> list[float]:
     """Seconds from now until each of `count` new trainings has its first point, in order."""
     start = time.perf_counter()
@@ -166,6 +160,21 @@ async def first_points(store: Path, count: int) -> list[float]:
         found += [now] * (len(list(store.glob("*/metrics.jsonl"))) - len(found))
         await asyncio.sleep(0.05)
     return found
+
+
+async def start(people: list[Person], store: Path, trainings: int, models: int) -> tuple[list[str], list[float]]:
+    """Everyone who is to train presses Train at once, the others open a classmate's link: ids of all runs, and the
+    seconds from the press to their first points.
+    """
+    cards = [min(models, trainings - begun) for begun in range(0, trainings, models)]
+    owners, others = people[: len(cards)], people[len(cards) :]
+    for person, count in zip(owners, cards, strict=True):
+        await person.choose(count)
+    *ids, times = await asyncio.gather(*(person.train() for person in owners), first_points(store, trainings))
+    for place, person in enumerate(others):
+        person.session.query = owners[place % len(owners)].session.query
+        await person.session.reload()
+    return [run_id for own in ids for run_id in own], times
 
 
 async def lesson(server: Server, sessions: int, trainings: int, models: int, seconds: float) -> Figures:
@@ -180,9 +189,7 @@ async def lesson(server: Server, sessions: int, trainings: int, models: int, sec
         for person in people[1:]:
             await person.session.open()
         figures.server["with all sessions"] = resident(process)
-        run_ids, figures.first_points = await asyncio.gather(
-            begin(people, trainings, models), first_points(server.store, trainings)
-        )
+        run_ids, figures.first_points = await start(people, server.store, trainings, models)
         before = steps(server.store, run_ids)
         await asyncio.gather(*(person.live(time.perf_counter() + seconds) for person in people))
         figures.steps = list(zip(before, steps(server.store, run_ids), strict=True))
@@ -208,8 +215,18 @@ def measure(sessions: int, trainings: int, models: int = 2, seconds: float = 30.
             figures = asyncio.run(lesson(server.wait(), sessions, trainings, models, seconds))
             figures.exceptions += [server.errors()] if server.errors() else []
         finally:
-            server.stop()
+            shut_down(server)
     return figures
+
+
+def shut_down(server: Server) -> None:
+    """End the server and wait for its children, which save what they train."""
+    children = psutil.Process(server.process.pid).children() if server.process.poll() is None else []
+    server.stop()
+    _gone, stubborn = psutil.wait_procs(children, timeout=30)
+    for child in stubborn:
+        child.kill()
+    psutil.wait_procs(stubborn, timeout=10)
 
 
 def spread(times: list[float]) -> str:

@@ -74,8 +74,11 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a model, keep the run, and say how good it is."""
+    from lmviz.training.data import check_text
+
     with spoken():
         config = _train_config(model, corpus, size, steps, seed, name, settings or [])
+        check_text(config)
         run = Store(store).create(config)
     _train(run, as_json)
 

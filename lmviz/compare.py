@@ -43,8 +43,7 @@ class RunView:
     def column(self, name: str) -> NDArray[np.float64]:
         """A column of metrics.jsonl, NaN where a line has none; read-only, as it is made once."""
         if name not in self._columns:
-            values = [np.nan if line.get(name) is None else line[name] for line in self.metrics]
-            self._columns[name] = np.array(values, dtype=np.float64)
+            self._columns[name] = np.array([line.get(name) for line in self.metrics], dtype=np.float64)  # None is NaN
             self._columns[name].setflags(write=False)
         return self._columns[name]
 

@@ -1,7 +1,7 @@
-"""What a configuration costs before anything is built, and the limits on it. No torch."""
+"""What a configuration costs before anything is built, the limits on it, and whether its text will do. No torch."""
 
 from lmviz.config import GPTConfig, NgramConfig, RecurrentConfig, RunConfig
-from lmviz.errors import N_, ConfigError
+from lmviz.errors import N_, ConfigError, CorpusError
 from lmviz.limits import MAX_ACTIVATIONS, MAX_PARAMETERS, MAX_STEP_OPERATIONS
 
 
@@ -25,6 +25,19 @@ def check_costs(config: RunConfig, vocab_size: int) -> None:
             ),
             tokens=tokens,
         )
+
+
+def check_tokens(train: int, validation: int, config: RunConfig) -> None:
+    """Raises CorpusError unless a window fits into the training tokens and one prediction into the validation's."""
+    context = config.training.context_length
+    if train <= context or validation < 2:
+        raise CorpusError(
+            N_(
+                "The text {corpus} is too short: it has {tokens} training tokens, and the context length is {context}."
+                " Take a longer text or a shorter context."
+            ),
+            corpus=config.corpus.name, tokens=train, context=context,
+        )  # fmt: skip
 
 
 def _kept(config: RunConfig, vocab_size: int) -> int:

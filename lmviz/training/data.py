@@ -16,12 +16,13 @@ from torch import Tensor
 
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import Corpus, LargeCorpus, load_corpus
-from lmviz.errors import N_, CorpusError, RunError
+from lmviz.costs import check_tokens
+from lmviz.errors import N_, RunError
 from lmviz.models.base import Batch
 from lmviz.runs import Run, write_json
 from lmviz.tokenizers import UNK, Tokenizer, train_tokenizer
 from lmviz.training.token_files import FINGERPRINTED, token_files
-from lmviz.turns import Show, Turns, ignore
+from lmviz.turns import Show, Turns, finish, ignore
 
 Tokens = NDArray[np.unsignedinteger[Any]]
 
@@ -89,18 +90,19 @@ def prepare(run: Run, show: Show = ignore) -> Turns[Data]:
     return data
 
 
+def check_text(config: RunConfig) -> None:
+    """What can be said of a text before there is a run: a large one is long enough.
+
+    Raises:
+        CorpusError: the text is missing or too short for the context.
+    """
+    if not isinstance(open_corpus(config.corpus), LargeCorpus):
+        check_length(finish(load_data(config.corpus, config.tokenizer)), config)
+
+
 def check_length(data: Data, config: RunConfig) -> None:
     """Raises CorpusError unless a window fits into the training part and one prediction into the validation part."""
-    if len(data.train) <= config.training.context_length or len(data.validation) < 2:
-        raise CorpusError(
-            N_(
-                "The text {corpus} is too short: it has {tokens} training tokens, and the context length is {context}."
-                " Take a longer text or a shorter context."
-            ),
-            corpus=config.corpus.name,
-            tokens=len(data.train),
-            context=config.training.context_length,
-        )
+    check_tokens(len(data.train), len(data.validation), config)
 
 
 def open_corpus(config: CorpusConfig) -> Corpus | LargeCorpus:

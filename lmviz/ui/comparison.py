@@ -87,12 +87,11 @@ def set_label(one: RunSet) -> str:
 
 def _events(view: RunView, axis: Axis) -> tuple[tuple[float, str], ...]:
     """Settings that a person changed, at their place on the x-axis."""
-    places = {int(line["step"]): float(line[axis]) for line in view.metrics}
     found = []
     for event in view.run.events():
-        later = [place for step, place in places.items() if step >= event["step"]]
-        if later:
-            found.append((later[0], f"{event['name']} → {event['value']:g}"))
+        later = view.column(axis)[view.column("step") >= event["step"]]
+        if len(later):
+            found.append((float(later[0]), f"{event['name']} → {event['value']:g}"))
     return tuple(found)
 
 

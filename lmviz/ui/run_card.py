@@ -72,6 +72,9 @@ def _numbers(view: RunView) -> None:
         (_("perplexity"), f"{perplexity(loss):.2f}" if loss is not None else "–"),
         (_("bits a character"), f"{bits:.3f}" if bits is not None else "–"),
     ]
+    unknown = view.data.get("unknown_share", {}).get("validation", 0.0)
+    if unknown:
+        facts.append((_("unknown words"), f"{unknown:.1%}"))
     if view.kind != "ngram":
         norm = f"{last['grad_norm']:.2f} → {last['grad_norm_clipped']:.2f}" if last else "–"
         facts.append((_("gradient norm, before → after clipping"), norm))

@@ -7,8 +7,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lmviz.config import CorpusConfig, RecordingConfig, RunConfig, TokenizerConfig, TrainingConfig
-from lmviz.costs import check_costs
-from lmviz.errors import ConfigError, LmvizError
+from lmviz.costs import check_costs, check_tokens
+from lmviz.errors import ConfigError, CorpusError, LmvizError
 from lmviz.limits import MAX_CARDS, MAX_SEEDS
 from lmviz.presets import MODEL_PRESETS, SIZES, preset
 from lmviz.settings import validated
@@ -49,9 +49,10 @@ def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Calla
                 config = _card(index, corpus, tokenizer, steps, seed)
                 if config:
                     check_costs(config, vocab_size)
+                    _check_length(config)
                     _cost(config, vocab_size)
                     configs.append(config)
-            except ConfigError as error:
+            except (ConfigError, CorpusError) as error:
                 broken = True
                 st.error(translate_error(error))
     button_place.button(
@@ -86,6 +87,13 @@ def repeated(configs: list[RunConfig], seeds: list[int]) -> list[RunConfig]:
             training = config.training.model_copy(update={"seed": seed})
             runs.append(config.model_copy(update={"training": training, "name": f"{config.name} (seed {seed})"}))
     return runs
+
+
+def _check_length(config: RunConfig) -> None:
+    """Raises CorpusError if the text is too short, where its tokens can be told without cutting it: characters."""
+    seen = cache.corpus_preview(config.corpus.name)
+    if config.tokenizer.kind == "char":
+        check_tokens(seen.train_characters, seen.validation_characters, config)
 
 
 def _wait_for_warmth() -> None:

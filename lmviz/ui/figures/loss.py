@@ -50,6 +50,8 @@ class Words:
 
 def smooth(values: Array, weight: float) -> Array:
     """Running mean in which what came before weighs `weight` (0: as it is); the beginning is not pulled to zero."""
+    if not weight:
+        return values
     seen = np.isfinite(values)
     smoothed = values.copy()
     mean = total = 0.0
