@@ -21,6 +21,7 @@ from lmviz.jobs.pool import LocalPool
 from lmviz.jobs.questions import ask_generate, ask_score
 from lmviz.pieces import whole_tokens
 from lmviz.runs import Store
+from lmviz.training import baselines
 from lmviz.training import token_files as files_module
 from lmviz.training.data import Data, load_data, validation_batches
 from lmviz.training.session import Session
@@ -212,6 +213,7 @@ def test_a_model_of_words_writes_and_scores(tmp_path: Path, store: Store, data: 
 
 
 def test_only_a_bounded_part_is_counted(tmp_path: Path, store: Store, data: Path, limit: pytest.MonkeyPatch) -> None:
+    limit.setattr(baselines, "_known", {})  # nothing counted earlier, under other limits
     path = write(tmp_path / "prose.txt", prose())
     limit.setattr("lmviz.training.session.MAX_COUNTED_TOKENS", 2000)
     limit.setattr("lmviz.training.recorder.BASELINE_TOKENS", 1000)
