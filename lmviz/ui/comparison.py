@@ -136,6 +136,12 @@ def caption(views: Sequence[RunView]) -> str:
         "Bold: validation loss, always on the same {tokens} tokens, spread over the end of the text that is kept for"
         " it. Thin: training loss, mean since the point before. Dashed: what needs no training."
     ).format(tokens=" / ".join(f"{count:,}" for count in sorted(counts)) or "–")
+    unknown = max((view.data.get("unknown_share", {}).get("validation", 0.0) for view in views), default=0.0)
+    if unknown and not same_tokens(views):
+        words += " " + _(
+            "{share} of the words are unknown to a word tokenizer: each counts as one easy token, so its bits a"
+            " character are too low."
+        ).format(share=f"{unknown:.1%}")
     if all(len(one.views) == 1 for one in run_sets(views)):
         return words
     return f"{words} " + _(
