@@ -170,12 +170,14 @@ def differences(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
 
 
 def changes(first: RunConfig, other: RunConfig) -> list[tuple[str, Any, Any]]:
-    """(setting, value in the first, value in the other), without what only one of two architectures has."""
+    """(setting, value in the first, value in the other) of what changes the learning, where both have the setting."""
     before, after = first.flat(), other.flat()
     return [
         (name, before[name], value)
         for name, value in after.items()
-        if name in before and name != "name" and name.split(".")[0] != "fork" and before[name] != value
+        if name.split(".")[0] in ("corpus", "tokenizer", "model", "training")
+        and name in before
+        and before[name] != value
     ]
 
 
