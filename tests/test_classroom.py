@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from browser import ROOT
@@ -17,7 +18,8 @@ import classroom
 @pytest.mark.slow
 def test_a_small_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classroom, "PAUSE", (0.2, 0.6))  # hasty people, so that a few seconds see everything
-    figures = classroom.measure(sessions=3, trainings=3, models=2, seconds=8)
+    with ThreadPoolExecutor(1) as thread:  # in the main thread, Playwright's event loop runs once a browser is open
+        figures = thread.submit(classroom.measure, sessions=3, trainings=3, models=2, seconds=8).result()
     assert not figures.exceptions, figures.exceptions
     assert len(figures.steps) == len(figures.first_points) == 3 and figures.all_advance
     assert figures.refreshes and len(figures.actions) >= 3

@@ -132,6 +132,7 @@ def test_a_text_of_ones_own(server: Server, open_tab: Callable[..., Tab]) -> Non
     tab.page.get_by_text("diary.txt: utf-16").wait_for()
     button(tab, "Add this text").click()
     expect(tab.page.get_by_role("combobox", name="Text to learn")).to_have_value("diary.txt · added")
+    tab.wait_idle()  # until then the button is the one of the text before
     button(tab, "Train").click()
     wait_points(tab, 2)
     tab.expect_text("It writes, after")
