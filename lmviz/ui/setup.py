@@ -66,10 +66,11 @@ def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Calla
 
 def _repetitions(place: DeltaGenerator, seed: int) -> list[int]:
     """Seeds to train every card with."""
+    words = {n: _("{n} seeds").format(n=n) if n > 1 else _("once") for n in SEED_CHOICES}
     with place:
         count = st.selectbox(
             _("Repeat over seeds"), SEED_CHOICES, 0, key="repetitions", persist_state="session",
-            format_func=lambda n: _("once") if n == 1 else _("{n} seeds").format(n=n), help=_(
+            format_func=words.__getitem__, help=_(
                 "Trains every model several times, from different initial weights and in another order of the text:"
                 " a band shows how much is luck."
             ),
