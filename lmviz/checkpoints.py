@@ -45,11 +45,20 @@ def checkpoint_path(run: Run, step: int) -> Path:
     return run.path / "checkpoints" / f"{step}.safetensors"
 
 
-def save_weights(run: Run, model: LanguageModel, step: int, dtype: str = "float32") -> None:
-    """Keep the model's weights under their step; integers (counts) keep their type."""
+def save_weights(run: Run, model: LanguageModel, step: int, dtype: str = "float32", *, only_best: bool = False) -> None:
+    """Keep the model's weights under their step; integers (counts) keep their type. `only_best`: for no other reason
+    than that they are the best so far.
+    """
     kind = getattr(torch, dtype)
     weights = {k: v.to(kind) if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    write_tensors(checkpoint_path(run, step), weights, {"step": step})
+    write_tensors(checkpoint_path(run, step), weights, {"step": step, "only_best": only_best})
+
+
+def forget_only_best(run: Run, step: int) -> None:
+    """Delete the weights of a step if being the best was the only reason to keep them."""
+    path = checkpoint_path(run, step)
+    if path.exists() and read_tensors(path)[1].get("only_best"):
+        path.unlink()
 
 
 def read_weights(run: Run, step: int) -> dict[str, Tensor]:

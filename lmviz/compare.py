@@ -90,8 +90,8 @@ def run_sets(views: Sequence[RunView]) -> list[RunSet]:
     groups: dict[str, list[RunView]] = {}
     for view in views:
         training = view.config.training.model_copy(update={"seed": 0})
-        key = view.config.model_copy(update={"training": training, "name": "", "fork": None}).model_dump_json()
-        groups.setdefault(key, []).append(view)
+        key = view.config.model_copy(update={"training": training, "name": ""}).model_dump_json()
+        groups.setdefault(f"{key} {view.run.events()}", []).append(view)
     sets = []
     for members in groups.values():
         seeds = {view.config.training.seed for view in members}

@@ -28,8 +28,15 @@ def check_costs(config: RunConfig, vocab_size: int) -> None:
 
 
 def check_tokens(train: int, validation: int, config: RunConfig) -> None:
-    """Raises CorpusError unless a window fits into the training tokens and one prediction into the validation's."""
+    """What can be told from the numbers of tokens of a text.
+
+    Raises:
+        CorpusError: no window fits into the training tokens, or no prediction into the validation tokens.
+        ConfigError: too many streams for the text.
+    """
     context = config.training.context_length
+    if config.training.batches == "streams":
+        check_streams(train, config.training.batch_size, context)
     if train <= context or validation < 2:
         raise CorpusError(
             N_(
@@ -37,6 +44,18 @@ def check_tokens(train: int, validation: int, config: RunConfig) -> None:
                 " Take a longer text or a shorter context."
             ),
             corpus=config.corpus.name, tokens=train, context=context,
+        )  # fmt: skip
+
+
+def check_streams(tokens: int, streams: int, context: int) -> None:
+    """Raises ConfigError if the training tokens do not give every stream a window."""
+    if (tokens - 1) // streams < context:
+        raise ConfigError(
+            N_(
+                "{streams} streams with windows of {context} tokens need {needed} training tokens; this text has"
+                " {tokens}. Take a smaller batch_size or context_length."
+            ),
+            streams=streams, context=context, needed=streams * context + 1, tokens=tokens,
         )  # fmt: skip
 
 

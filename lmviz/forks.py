@@ -18,7 +18,11 @@ from lmviz.settings import apply_settings, validated
 FIXED = ("corpus", "tokenizer", "model", "schema_version")
 """Sections that make the weights what they are."""
 CHANGEABLE = ("model.dropout",)
-WHOLE = ("tokenizer.json", "data.json", "baselines.json", "breakdown.json")
+WHOLE = ("tokenizer.json", "data.json")
+OF_WINDOWS = ("baselines.json", "breakdown.json", "validation.jsonl")
+"""What was measured on the validation windows: it holds as long as these are cut alike."""
+SET_LIVE = {"learning_rate": "training.learning_rate", "clip_norm": "training.clip_norm", "dropout": "model.dropout"}
+"""Name of an event -> the setting that it changed."""
 
 
 def fork(store: Store, run: Run, step: int, settings: Iterable[str] = (), *, name: str = "", owner: str = "") -> Run:
@@ -34,14 +38,14 @@ def fork(store: Store, run: Run, step: int, settings: Iterable[str] = (), *, nam
 
 def fork_config(run: Run, step: int, settings: Iterable[str] = (), name: str = "") -> RunConfig:
     """The configuration of a fork, checked; see `fork`."""
-    before = run.config()
-    if before.model.kind == "ngram":
+    if run.config().model.kind == "ngram":
         raise RunError(N_("An n-gram model is counted at once; there is no step to branch off from."))
     if step not in run.checkpoint_steps():
         raise RunError(
             N_("The run {run} keeps no weights of step {step}. Kept steps: {steps}."),
             run=run.id, step=step, steps=", ".join(map(str, run.checkpoint_steps())),
         )  # fmt: skip
+    before = config_at(run, step)
     after = apply_settings(before, settings)
     rows, old = after.flat(), before.flat()
     fixed = [key for key in rows if key.split(".")[0] in FIXED and key not in CHANGEABLE and rows[key] != old.get(key)]
@@ -62,6 +66,21 @@ def fork_config(run: Run, step: int, settings: Iterable[str] = (), name: str = "
     )
 
 
+def config_at(run: Run, step: int) -> RunConfig:
+    """The settings in force when the run had made `step` updates: with what was changed while it ran before that, and
+    the number of steps it then was to have.
+    """
+    config, events = run.config(), run.events()
+    live = {
+        SET_LIVE[event["name"]]: event["value"]
+        for event in events
+        if event["name"] in SET_LIVE and event["step"] <= step
+    }
+    extended = [event["before"] for event in events if event["name"] == "steps" and event["step"] > step]
+    settings = [f"{name}={value!r}" for name, value in live.items()]
+    return apply_settings(config, settings + [f"training.steps={steps}" for steps in extended[:1]])
+
+
 def is_exact(run: Run, step: int) -> bool:
     """Whether a fork at this step has the whole state of training to go on from."""
     return step in run.resume_steps()
@@ -69,26 +88,39 @@ def is_exact(run: Run, step: int) -> bool:
 
 def _fill(folder: Path, run: Run, step: int, config: RunConfig, owner: str) -> None:
     """Put everything up to `step` into the new folder, and the status of a run that waits to go on."""
-    for name in WHOLE:
-        if (run.path / name).exists():
+    before = config_at(run, step)
+    same_windows = _windows(config) == _windows(before)
+    for name in (*WHOLE, *(OF_WINDOWS if same_windows else ())):
+        if (run.path / name).exists() and name.endswith(".json"):
             shutil.copy2(run.path / name, folder / name)
     for name in (*STEP_LINES, "events.jsonl"):
         lines = [line for line in read_lines(run.path / name) if line["step"] <= step]
-        if lines:
+        if lines and (same_windows or name not in OF_WINDOWS):
             write_lines(folder / name, lines)
-    kept = [s for s in run.checkpoint_steps() if s <= step]
     for part in ("checkpoints", "snapshots"):
-        for earlier in kept:
-            _link(run.path / part / f"{earlier}.safetensors", folder / part)
+        for earlier in run.checkpoint_steps():
+            if earlier <= step:
+                _link(run.path / part / f"{earlier}.safetensors", folder / part)
     _link(resume_path(run, step), folder / "resume")
-    lines = read_lines(folder / "metrics.jsonl")
+    Run(folder).write_status(_status(folder, run, step, before, config, owner))
+
+
+def _windows(config: RunConfig) -> tuple[int, int]:
+    return config.training.context_length, config.recording.eval_tokens
+
+
+def _status(folder: Path, run: Run, step: int, before: RunConfig, config: RunConfig, owner: str) -> Status:
+    """Of a run that waits to go on from `step`."""
+    last = (read_lines(folder / "metrics.jsonl") or [{"step": 0, "tokens": 0, "seconds": 0.0}])[-1]
+    since = (step - last["step"]) * before.training.batch_size * before.training.context_length
     old = run.status()
-    Run(folder).write_status(
-        Status(
-            created=now(), owner=owner, step=step, steps=config.training.steps, parameters=old.parameters,
-            tokens=step * config.training.batch_size * config.training.context_length,
-            seconds=lines[-1]["seconds"] if lines else 0.0, product=old.product, patience_from=step,
-        )
+    wanted = ("steps", "early_stopping")
+    same_end = all(getattr(config.training, name) == getattr(before.training, name) for name in wanted)
+    patience_from = old.patience_from if old.patience_from <= step else 0
+    return Status(
+        created=now(), owner=owner, step=step, steps=config.training.steps, parameters=old.parameters,
+        tokens=last["tokens"] + since, seconds=last["seconds"], product=old.product,
+        patience_from=patience_from if same_end else step,
     )  # fmt: skip
 
 

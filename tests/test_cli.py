@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from browser import ROOT
 from texts import prose
 
 SMALL = {
@@ -32,12 +33,19 @@ def command(place: Path, *arguments: str) -> list[str]:
 
 
 def environment(place: Path) -> dict[str, str]:
-    return {**os.environ, "LMVIZ_STORE": str(place / "runs"), "LMVIZ_DATA": str(place / "data"), "OMP_NUM_THREADS": "1"}
+    places = {"LMVIZ_STORE": str(place / "runs"), "LMVIZ_DATA": str(place / "data"), "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **places, "OMP_NUM_THREADS": "1"}
 
 
 def lmviz(place: Path, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        command(place, *arguments), capture_output=True, text=True, env=environment(place), timeout=200, check=False
+        command(place, *arguments),
+        cwd=place,
+        capture_output=True,
+        text=True,
+        env=environment(place),
+        timeout=200,
+        check=False,
     )
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
@@ -140,6 +148,27 @@ def test_find_rate(place: Path) -> None:
         (["train", "--model", "lstm", "--set", "model.hidden_size=many"], "model.hidden_size cannot be many"),
         (["train", "--model", "gpt", "--set", "num_heads=3"], "must divide"),
         (["train", "--model", "lstm", "--steps", "0"], "training.steps cannot be 0"),
+        (
+            [
+                "train",
+                "--model",
+                "rnn",
+                "--corpus",
+                "text.txt",
+                "--set",
+                "context_length=1024",
+                "--set",
+                "tokenizer.kind=bpe",
+                "--set",
+                "validation_fraction=0.9",
+            ],
+            "is too short",
+        ),
+        (
+            ["train", "--model", "rnn", "--corpus", "text.txt", "--set", "batches=streams", "--set", "batch_size=500"],
+            "500 streams",
+        ),
+        (["find-rate", "--model", "ngram"], "no learning rate"),
         (["generate", "lstm-000000"], "There is no run"),
         (["generate", "../../etc"], "There is no run"),
         (["generate", "lstm-000000", "--temperature", "0"], ""),

@@ -13,7 +13,7 @@ from lmviz.compare import changes, leads, read_view, run_sets
 from lmviz.config import RunConfig
 from lmviz.forks import fork_config
 from lmviz.presets import preset
-from lmviz.runs import Run, Store
+from lmviz.runs import Run, Store, append_line
 from lmviz.ui.comparison import caption, comparison_figure, difference_words, run_styles, verdict
 from lmviz.ui.figures.breakdown import Parts, class_figure, place_figure
 from lmviz.ui.figures.loss import smooth
@@ -56,6 +56,13 @@ def test_runs_that_differ_in_the_seed_alone_are_one_set(store: Store) -> None:
     assert x[0] == pytest.approx(1.3) and x[-1] == pytest.approx(2.2), "only where all have been"
     at_two = rows[:, np.searchsorted(x, 2.2 - 1e-9)]
     assert at_two == pytest.approx([2.0, 3.2 - 0.8 * (2.2 - 1.2) / 1.2, 3.4 - 1.2 * (2.2 - 1.3) / 1.3])
+    branch = {"fork": {"run": "lstm-000000", "step": 1}}
+    fork = store.create(RunConfig.model_validate(lstm[0].config().model_dump() | branch))
+    fork.write_status(fork.status())
+    apart = run_sets([read_view(run) for run in (lstm[1], fork)])
+    assert [len(one.views) for one in apart] == [1, 1], "what shares its beginning with another is no repetition"
+    append_line(lstm[2].path / "events.jsonl", {"step": 1, "name": "learning_rate", "value": 0.1})
+    assert [len(one.views) for one in run_sets(ended(lstm))] == [2, 1], "a run that was changed on the way is none"
     twice = run_sets(ended([lstm[0], seeds(store, "lstm", {1: [3.0, 2.0]})[0]]))
     assert [len(one.views) for one in twice] == [1, 1], "the same seed twice is no repetition"
 

@@ -9,7 +9,7 @@ from test_training import small_config
 from texts import prose
 from torch.nn import functional as F
 
-from lmviz.errors import CorpusError
+from lmviz.errors import ConfigError, CorpusError
 from lmviz.jobs.questions import ask_learning_rates
 from lmviz.models import build_model
 from lmviz.runs import Store
@@ -82,3 +82,12 @@ def test_asked_as_a_question_it_answers_in_pieces_and_leaves_no_run(text_file: P
     values = short.model_dump(mode="json") | {"corpus": {"name": str(short_text)}}
     with pytest.raises(CorpusError, match="too short"):
         list(ask_learning_rates(store, values))
+
+
+def test_what_cannot_be_tried_gets_a_sentence(text_file: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs", samples=None)
+    with pytest.raises(ConfigError, match="no learning rate"):
+        list(ask_learning_rates(store, small_config("ngram", text_file).model_dump(mode="json")))
+    large = small_config("lstm", text_file, model={"hidden_size": 1024, "num_layers": 8})
+    with pytest.raises(ConfigError, match="parameters"):
+        list(ask_learning_rates(store, large.model_dump(mode="json")))

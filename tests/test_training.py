@@ -24,7 +24,7 @@ from lmviz.training.foreground import train_here
 from lmviz.training.plan import checkpoint_steps, eval_steps, log_steps
 from lmviz.training.schedule import learning_rate_factor
 from lmviz.training.session import Session
-from lmviz.training.trainer import Trainer, evaluate
+from lmviz.training.trainer import Trainer, token_losses
 
 torch.set_num_threads(1)
 
@@ -195,7 +195,7 @@ def test_evaluation_is_the_mean_over_all_its_tokens(text_file: Path) -> None:
     assert torch.equal(inputs[:, 1:], targets[:, :-1])
     model.eval()
     expected = nn.functional.cross_entropy(model(inputs).transpose(1, 2), targets).item()
-    assert evaluate(model, batches) == pytest.approx(expected, rel=1e-5)
+    assert token_losses(model, batches).mean() == pytest.approx(expected, rel=1e-5)
 
 
 def test_windows_cover_the_text_to_its_last_token() -> None:

@@ -13,8 +13,10 @@ import torch
 
 from lmviz.checkpoints import load_model
 from lmviz.config import RunConfig
+from lmviz.costs import check_costs
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import generate
+from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
 from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
@@ -104,8 +106,11 @@ def _in_pieces(turns: Turns[Result]) -> Generator[dict[str, Any], None, Result]:
 def ask_learning_rates(store: Store, config: dict[str, Any]) -> Answer:
     """Pieces {"trials": [...]} of the range test as it goes on, then {"suggestion"}; see lmviz.training.rate_finder."""
     run_config = RunConfig.model_validate(config)
+    if run_config.model.kind == "ngram":
+        raise ConfigError(N_("An n-gram model is counted and has no learning rate. Take another kind of model."))
     data = yield from _in_pieces(load_data(run_config.corpus, run_config.tokenizer))
     check_length(data, run_config)
+    check_costs(run_config, data.tokenizer.vocab_size)
     seen: list[Trial] = []
     sent, told = time.perf_counter(), 0
     for trial in trials(run_config, data):

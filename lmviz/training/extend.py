@@ -1,7 +1,7 @@
 """Make a run that ended go on."""
 
 from lmviz.errors import N_, RunError
-from lmviz.runs import Run, write_json
+from lmviz.runs import Run, append_line, write_json
 from lmviz.settings import apply_settings
 
 
@@ -23,11 +23,15 @@ def reopen(run: Run, steps: int | None = None) -> None:
             N_("The run {run} has made {step} steps. Give a larger number of steps to go on."),
             run=run.id, step=status.step,
         )  # fmt: skip
-    if status.step and run.resume_step() is None and run.config().model.kind != "ngram":
+    config = run.config()
+    branch = config.fork is not None and config.fork.step in run.checkpoint_steps()
+    if status.step and run.resume_step() is None and config.model.kind != "ngram" and not branch:
         raise RunError(N_("The run {run} keeps no state to go on from. Start a new run instead."), run=run.id)
     if steps is not None:
-        config = apply_settings(run.config(), [f"training.steps={steps}"])
-        write_json(run.path / "config.json", config.model_dump(mode="json"))
+        longer = apply_settings(config, [f"training.steps={steps}"])
+        write_json(run.path / "config.json", longer.model_dump(mode="json"))
+        event = {"step": status.step, "name": "steps", "value": steps, "before": config.training.steps}
+        append_line(run.path / "events.jsonl", event)  # a fork from before this moment has the old schedule
         status.steps = steps
     status.state, status.error, status.crashes = "queued", None, 0
     status.patience_from, status.stopped_early = status.step, False

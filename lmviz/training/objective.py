@@ -26,7 +26,9 @@ class Losses:
     objective: Tensor
     """What is differentiated; L1 is added to the gradient instead (`add_l1`)."""
     plain: float
-    """Mean cross-entropy in nats a token, comparable with every other run."""
+    """Mean cross-entropy in nats a token, without smoothing. It is that of the inputs as they were read: with own
+    guesses among them it is higher than on the text itself, which the validation loss is measured on.
+    """
     state: State
     """After the last token."""
 
@@ -108,7 +110,9 @@ def filled(state: State, tensors: Iterator[Tensor]) -> State:
 
 
 def detached(state: State) -> State:
-    """The state's values without what they were computed from: tensors in tuples, or None."""
+    """The state's values without what they were computed from: tensors in tuples, or None. Products in bfloat16 leave
+    a bfloat16 state; it is carried on in float32.
+    """
     if isinstance(state, Tensor):
-        return state.detach()
+        return state.detach().float() if state.dtype == torch.bfloat16 else state.detach()
     return tuple(detached(part) for part in state) if isinstance(state, tuple) else state

@@ -8,7 +8,14 @@ from typing import Any
 
 import torch
 
-from lmviz.checkpoints import checkpoint_path, read_tensors, read_weights, save_weights, write_tensors
+from lmviz.checkpoints import (
+    checkpoint_path,
+    forget_only_best,
+    read_tensors,
+    read_weights,
+    save_weights,
+    write_tensors,
+)
 from lmviz.config import RunConfig
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import evaluating, generate
@@ -44,7 +51,7 @@ class Best:
         self.since = 0
         """Validations without a better one."""
         for line in lines:
-            if line["val_loss"] is not None:
+            if line["val_loss"] is not None and not line.get("extra"):
                 self.add(line["step"], line["val_loss"])
 
     def add(self, step: int, loss: float) -> bool:
@@ -111,22 +118,28 @@ class Recorder:
             "clipped": sum(s.grad_norm_clipped < s.grad_norm for s in self.interval) / count,
             "tokens_per_second": trainer.tokens_per_step * count / seconds if seconds else None,
         }
+        if evaluated and last.step not in self.eval_steps:
+            line["extra"] = True  # somebody wanted to see it: it takes no part in what early stopping decides
         append_line(self.run.path / "metrics.jsonl", line)
         self.interval = []
         if losses is not None:
-            line = {"step": last.step, **self.breakdown.line(trainer.model, losses)}
-            append_line(self.run.path / "validation.jsonl", line)
+            breakdown = {"step": last.step, **self.breakdown.line(trainer.model, losses)}
+            append_line(self.run.path / "validation.jsonl", breakdown)
             self.sample(trainer)
-            self.compare_with_best(trainer, float(losses.mean()))
+            if not line.get("extra"):
+                self.compare_with_best(trainer, float(losses.mean()))
 
     def compare_with_best(self, trainer: Trainer, loss: float) -> None:
-        """Keep the weights of the lowest validation loss if that is wanted; the best before them may go."""
+        """Keep the weights of the lowest validation loss if that is wanted; the best before them may go, unless they
+        are kept for another reason as well.
+        """
         before = self.best.step
         if not self.best.add(trainer.step, loss) or not self.best.kept:
             return
-        save_weights(self.run, trainer.model, trainer.step, self.config.recording.weights)
-        if before is not None and before not in self.checkpoint_steps:
-            checkpoint_path(self.run, before).unlink(missing_ok=True)
+        if not checkpoint_path(self.run, trainer.step).exists():
+            save_weights(self.run, trainer.model, trainer.step, self.config.recording.weights, only_best=True)
+        if before is not None and not (self.config.fork and before == self.config.fork.step):
+            forget_only_best(self.run, before)
 
     def sample(self, trainer: Trainer) -> None:
         """What the model writes now, always from the same prompt and the same seed."""
@@ -155,6 +168,7 @@ class Recorder:
         """What it takes to go on from here. The newest one is needed, those of checkpoints serve forks."""
         tensors, values = trainer.state()
         values["interval"] = [vars(step) for step in self.interval]
+        values["run"] = self.run.id
         write_tensors(resume_path(self.run, trainer.step), tensors, values)
         size = sum(tensor.nbytes for tensor in tensors.values()) * self.config.recording.checkpoints
         forkable = self.config.recording.forkable and size <= MAX_STATES_BYTES
@@ -185,11 +199,12 @@ class Recorder:
         fork = self.config.fork
         if step is not None:
             tensors, values = read_tensors(resume_path(self.run, step))
-            trainer.load_state(tensors, values)
+            trainer.load_state(tensors, values, own=values.get("run", self.run.id) == self.run.id)
             self.interval = [Step(**line) for line in values["interval"]]
         elif fork:
             step, status = fork.step, self.run.status()
             trainer.load_weights(read_weights(self.run, step), step, status.tokens, status.seconds)
+            self.save_resume(trainer)  # from now on it is a run like any other
         else:
             return False
         self.forget_after(step)

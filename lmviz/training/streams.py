@@ -7,7 +7,7 @@ time (Williams and Peng 1990). Not random windows (data.py), which begin from an
 import numpy as np
 import torch
 
-from lmviz.errors import N_, ConfigError
+from lmviz.costs import check_streams
 from lmviz.models.base import Batch
 from lmviz.training.data import Tokens, windows_at
 
@@ -16,19 +16,12 @@ class Streams:
     """Batches in reading order. A pass begins at an offset that the generator draws, so passes cut the text anew."""
 
     def __init__(self, tokens: Tokens, batch_size: int, context_length: int, generator: torch.Generator) -> None:
+        check_streams(len(tokens), batch_size, context_length)
         self.tokens = tokens
         self.context_length = context_length
         self.generator = generator
         self.part = (len(tokens) - 1) // batch_size
         """Tokens that one stream has to itself."""
-        if self.part < context_length:
-            raise ConfigError(
-                N_(
-                    "{streams} streams with windows of {context} tokens need {needed} training tokens; this text has"
-                    " {tokens}. Take a smaller batch_size or context_length."
-                ),
-                streams=batch_size, context=context_length, needed=batch_size * context_length + 1, tokens=len(tokens),
-            )  # fmt: skip
         self.firsts = np.arange(batch_size, dtype=np.int64) * self.part
         self.offsets = np.arange(context_length + 1)
         self.position = -1

@@ -77,8 +77,7 @@ class Trainer:
         self.tokens_per_step = config.batch_size * config.context_length
         self._above_chance = 0
         self._origin = {
-            "optimizer": config.optimizer, "seed": config.seed, "learning_rate": config.learning_rate,
-            "clip_norm": config.clip_norm, "dropouts": [module.p for module in self._dropouts],
+            "optimizer": config.optimizer, "seed": config.seed,
             "batches": [config.batches, config.batch_size, config.context_length],
         }  # fmt: skip
         """Settings that the state depends on: where a fork has others, it does not take that part over."""
@@ -143,8 +142,11 @@ class Trainer:
         }  # fmt: skip
         return tensors, values
 
-    def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Go on where `state` was taken; what the settings of this run contradict begins anew."""
+    def load_state(self, tensors: dict[str, Tensor], values: dict[str, Any], *, own: bool = True) -> None:
+        """Go on where `state` was taken; what the settings of this run contradict begins anew.
+
+        `own`: the state is of this run, and so is what was `set` while it ran; a fork has that in its configuration.
+        """
         origin = values.get("origin", self._origin)
         same = {name for name, value in self._origin.items() if origin.get(name) == value}
         self.model.load_state_dict(_section(tensors, "model."))
@@ -159,9 +161,8 @@ class Trainer:
             self.batches.position = values["position"]
             carried = iter([tensors[f"carried.{i}"] for i in range(len(_section(tensors, "carried.")))])
             self.carried = filled(self.model.initial_state(self.config.batch_size), carried)
-        for name in same & {"learning_rate", "clip_norm"}:
-            setattr(self, name, values[name])
-        if "dropouts" in same:
+        if own:
+            self.learning_rate, self.clip_norm = values["learning_rate"], values["clip_norm"]
             for module, p in zip(self._dropouts, values["dropouts"], strict=True):
                 module.p = p
 
@@ -229,8 +230,3 @@ def token_losses(model: LanguageModel, batches: list[Batch]) -> NDArray[np.float
     losses = torch.cat([model.token_losses(batch).double().flatten() for batch in batches])
     model.train(training)
     return losses.numpy()
-
-
-def evaluate(model: LanguageModel, batches: list[Batch]) -> float:
-    """Mean loss in nats a token over the batches."""
-    return float(token_losses(model, batches).mean())

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from lmviz.errors import LmvizError
-from lmviz.forks import is_exact
+from lmviz.forks import config_at, is_exact
 from lmviz.runs import Run
 from lmviz.training.extend import reopen
 from lmviz.ui import cache
@@ -27,22 +27,21 @@ def fork_control(run: Run) -> None:
             )  # fmt: skip
         else:
             step = steps[0]
+        now = config_at(run, step).training  # with what was changed while it ran
         rate = st.number_input(
-            "learning_rate", 0.0, None, config.training.learning_rate, format="%g",
-            step=config.training.learning_rate / 5, key=f"fork_rate_{run.id}",
+            "learning_rate", 0.0, None, now.learning_rate, format="%g", step=now.learning_rate / 5,
+            key=f"fork_rate_{run.id}",
         )  # fmt: skip
-        last = st.number_input(
-            _("Updates in all"), 1, 1_000_000, config.training.steps, 100, key=f"fork_steps_{run.id}"
-        )
+        last = st.number_input(_("Updates in all"), 1, 1_000_000, now.steps, 100, key=f"fork_steps_{run.id}")
         more = st.text_area(
             _("Other settings, one a line"), key=f"fork_more_{run.id}", height=80, placeholder="clip_norm=0.5"
         )
         if not is_exact(run, step):
             st.caption(_("Of this step the weights alone were kept: the optimizer begins anew."))
         settings = [line for line in more.splitlines() if line.strip()]
-        if rate != config.training.learning_rate:
+        if rate != now.learning_rate:
             settings.append(f"training.learning_rate={rate!r}")
-        if last != config.training.steps:
+        if last != now.steps:
             settings.append(f"training.steps={last}")
         if st.button(_("Branch off"), type="primary", key=f"fork_go_{run.id}", width="stretch"):
             _branch_off(run, step, settings)

@@ -121,8 +121,8 @@ def _tuning(view: RunView) -> None:
         "learning_rate": view.config.training.learning_rate,
         "clip_norm": view.config.training.clip_norm,
         "dropout": getattr(model, "dropout", 0.0),
-        **{event["name"]: event["value"] for event in view.run.events()},
     }
+    now |= {event["name"]: event["value"] for event in view.run.events() if event["name"] in now}
     with st.popover(_("Change"), icon=":material/tune:", key=f"tune_{run_id}"):
         for name, value in now.items():
             high = 0.99 if name == "dropout" else None
