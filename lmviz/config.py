@@ -217,7 +217,7 @@ class RecordingConfig(Settings):
     keep_best: bool = False
     """Keep the weights of the lowest validation loss as well; early stopping does so by itself."""
     forkable: bool = True
-    """Keep the optimizer's state with every checkpoint, to fork the run there exactly; four times the disk space."""
+    """Keep the optimizer's state with every checkpoint, to fork the run there exactly; three times the disk space."""
     sample_prompt: str | None = None
     """What each sample begins with; none: the first words of the validation text."""
     sample_tokens: int = Field(default=120, ge=0, le=1000)

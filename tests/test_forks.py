@@ -7,7 +7,7 @@ import torch
 from test_training import losses, small_config, train
 from texts import prose
 
-from lmviz.checkpoints import checkpoint_path, read_tensors
+from lmviz.checkpoints import checkpoint_path, read_tensors, read_weights
 from lmviz.errors import ConfigError, RunError
 from lmviz.forks import fork, is_exact
 from lmviz.models import MODELS
@@ -111,7 +111,7 @@ def test_a_fork_takes_over_exactly_what_its_settings_leave(setting: str, store: 
     }
     assert {name for name, is_kept in kept.items() if is_kept} == KEPT_BY[setting]
     for name, weights in trainer.model.state_dict().items():
-        assert torch.equal(weights, tensors[f"model.{name}"])
+        assert torch.equal(weights, read_weights(run, step)[name])
 
 
 def state_of(run: Run, step: int) -> tuple[dict, dict]:

@@ -27,7 +27,7 @@ from lmviz.runs import STEP_LINES, Run, append_line, read_lines, resume_path, wr
 from lmviz.training.breakdown import Breakdown
 from lmviz.training.data import Data, evaluation_batch_size, validation_batches
 from lmviz.training.plan import checkpoint_steps, eval_steps, log_steps
-from lmviz.training.trainer import Step, Trainer, token_losses
+from lmviz.training.trainer import WEIGHTS, Step, Trainer, token_losses
 
 SAMPLE_TEMPERATURE = 0.8
 BASELINE_TOKENS = 2_000_000
@@ -162,11 +162,16 @@ class Recorder:
         """Keep the weights, the wanted signals, and what it takes to go on from here."""
         save_weights(self.run, trainer.model, trainer.step, self.config.recording.weights)
         self.snapshot(trainer)
-        self.save_resume(trainer)
+        self.save_resume(trainer, without_weights=self.config.recording.weights == "float32")
 
-    def save_resume(self, trainer: Trainer) -> None:
-        """What it takes to go on from here. The newest one is needed, those of checkpoints serve forks."""
+    def save_resume(self, trainer: Trainer, *, without_weights: bool = False) -> None:
+        """What it takes to go on from here. The newest one is needed, those of checkpoints serve forks.
+
+        `without_weights`: they stand in the checkpoint of the same step, which nobody deletes before this.
+        """
         tensors, values = trainer.state()
+        if without_weights:
+            tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(WEIGHTS)}
         values["interval"] = [vars(step) for step in self.interval]
         values["run"] = self.run.id
         write_tensors(resume_path(self.run, trainer.step), tensors, values)
@@ -199,6 +204,8 @@ class Recorder:
         fork = self.config.fork
         if step is not None:
             tensors, values = read_tensors(resume_path(self.run, step))
+            if not any(name.startswith(WEIGHTS) for name in tensors):
+                tensors |= {f"{WEIGHTS}{name}": weights for name, weights in read_weights(self.run, step).items()}
             trainer.load_state(tensors, values, own=values.get("run", self.run.id) == self.run.id)
             self.interval = [Step(**line) for line in values["interval"]]
         elif fork:

@@ -26,6 +26,8 @@ from lmviz.training.optimizer import build_optimizer
 from lmviz.training.schedule import learning_rate_factor
 from lmviz.training.streams import Streams
 
+WEIGHTS = "model."
+"""How the names of the model's tensors begin in a state."""
 PATIENCE = 5
 """Updates in a row with a loss far above chance before a run counts as diverged."""
 
@@ -129,7 +131,7 @@ class Trainer:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that `advance` depends on: weights, optimizer, generators; counters and changed settings."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors = {f"{WEIGHTS}{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"optimizer.{name}": value for name, value in self.optimizer.state().items()}
         tensors["generator.data"] = self.data_generator.get_state()
         tensors["generator.noise"] = self.noise_generator.get_state()
@@ -149,7 +151,7 @@ class Trainer:
         """
         origin = values.get("origin", self._origin)
         same = {name for name, value in self._origin.items() if origin.get(name) == value}
-        self.model.load_state_dict(_section(tensors, "model."))
+        self.model.load_state_dict(_section(tensors, WEIGHTS))
         self.step, self.tokens, self.seconds = values["step"], values["tokens"], values["seconds"]
         self._above_chance = values["above_chance"]
         if "optimizer" in same:
