@@ -6,9 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browser import FLAGS, ROOT, Server, Tab, chromium
+from texts import prose
+
+from lmviz.runs import Store
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store without the samples."""
+    return Store(tmp_path / "runs", samples=None)
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text of six thousand characters, the same for all: not to be changed."""
+    path = tmp_path_factory.mktemp("text") / "prose.txt"
+    path.write_text(prose(), encoding="utf-8")
+    return path
 
 
 @pytest.fixture(scope="session")

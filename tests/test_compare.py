@@ -1,7 +1,5 @@
 """Who is ahead, by hand-made curves whose answer is known."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,11 +8,6 @@ from lmviz.presets import preset
 from lmviz.runs import Run, Store, append_line, write_json
 from lmviz.ui.figures.loss import Curve, Words, loss_figure
 from lmviz.ui.theme import run_style
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "runs", samples=None)
 
 
 def run_with(store: Store, kind: str, rows: list[tuple[int, int, float, float]], **config: object) -> Run:

@@ -22,11 +22,6 @@ from lmviz.ui.setup import repeated
 from lmviz.ui.theme import run_style
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "runs", samples=None)
-
-
 def seeds(store: Store, kind: str, losses: dict[int, list[float]], **config: dict) -> list[Run]:
     """A run a seed, validated at steps 1, 2, ..., each a second apart and a little slower from seed to seed."""
     return [

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 from test_training import losses, small_config, train
-from texts import prose
 
 from lmviz.checkpoints import checkpoint_path, read_tensors, read_weights
 from lmviz.errors import ConfigError, RunError
@@ -24,18 +23,6 @@ VARIANTS: dict[str, tuple[str, dict]] = {
     "streams": ("lstm", STREAMS),
     "guesses": ("gru", {"scheduled_sampling": 0.5}),
 }
-
-
-@pytest.fixture(scope="module")
-def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("text") / "prose.txt"
-    path.write_text(prose(), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "runs", samples=None)
 
 
 def middle(run: Run) -> int:

@@ -19,13 +19,6 @@ from lmviz.training.trainer import randomness
 from lmviz.turns import finish
 
 
-@pytest.fixture(scope="module")
-def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("text") / "prose.txt"
-    path.write_text(prose(), encoding="utf-8")
-    return path
-
-
 def test_rates_rise_evenly_and_the_test_ends_when_the_loss_flies_off(text_file: Path) -> None:
     config = small_config("lstm", text_file, training={"optimizer": "sgd"})
     seen = list(trials(config, finish(load_data(config.corpus, config.tokenizer))))

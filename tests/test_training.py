@@ -38,18 +38,6 @@ SMALL = {
 }
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "runs", samples=None)
-
-
-@pytest.fixture(scope="module")
-def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("text") / "prose.txt"
-    path.write_text(prose(), encoding="utf-8")
-    return path
-
-
 def small_config(kind: str, corpus: Path, steps: int = 40, **sections: dict) -> RunConfig:
     values = {
         "corpus": {"name": str(corpus)},

@@ -31,18 +31,6 @@ TOKENS = np.random.default_rng(0).integers(0, 20, 2000).astype(np.uint16)
 PLAIN = {"batch_size": 4, "context_length": 16, "schedule": "constant", "warmup_steps": 0, "clip_norm": 0}
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "runs", samples=None)
-
-
-@pytest.fixture(scope="module")
-def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("text") / "prose.txt"
-    path.write_text(prose(), encoding="utf-8")
-    return path
-
-
 def model_of(kind: str = "lstm", seed: int = 3) -> LanguageModel:
     torch.manual_seed(seed)
     return build_model(small_config(kind, Path("x"), model={"dropout": 0.0}).model, 20, 16)
