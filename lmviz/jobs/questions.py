@@ -18,10 +18,11 @@ from lmviz.decoding.generate import generate
 from lmviz.inspect.score import score
 from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
-from lmviz.models.linear import fastest_product, use_product
+from lmviz.models.linear import use_product
 from lmviz.runs import Store
 from lmviz.tokenizers import Tokenizer
 from lmviz.training.data import check_length, load_data
+from lmviz.training.product import product_here
 from lmviz.training.rate_finder import Trial, suggestion, trials
 from lmviz.training.trainer import Trainer
 from lmviz.turns import IDLE, Result, Turns
@@ -74,7 +75,7 @@ def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answe
     run_config = RunConfig.model_validate(config)
     training = run_config.training
     model = build_model(run_config.model, vocab_size, training.context_length)
-    use_product(model, fastest_product())  # as its training would
+    use_product(model, product_here())  # as its training would
     if model.learns_by == "counting":
         yield {"parameters": None, "seconds_per_step": None}
         return

@@ -264,11 +264,11 @@ def warm_up() -> None:
 
     from lmviz.config import LSTMConfig, TrainingConfig
     from lmviz.models import build_model
-    from lmviz.models.linear import fastest_product
+    from lmviz.training.product import product_here
     from lmviz.training.trainer import Trainer
 
     torch.set_num_threads(1)
-    fastest_product()
+    product_here()
     model = build_model(LSTMConfig(embedding_dim=1, hidden_size=1), 4, 2)
     tokens = torch.arange(4).repeat(4).numpy().astype("uint16")
     Trainer(model, TrainingConfig(batch_size=1, context_length=2), tokens).advance()

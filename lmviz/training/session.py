@@ -15,11 +15,12 @@ import torch
 from lmviz.errors import N_, ConfigError, DivergenceError, LmvizError, TrainingError
 from lmviz.limits import MAX_COUNTED_TOKENS
 from lmviz.models import build_model
-from lmviz.models.linear import fastest_product, use_product
+from lmviz.models.linear import use_product
 from lmviz.models.ngram import NgramModel
 from lmviz.runs import Run, State, append_line, write_json
 from lmviz.training.baselines import share_baselines
 from lmviz.training.data import Data, prepare
+from lmviz.training.product import product_here
 from lmviz.training.recorder import Recorder
 from lmviz.training.trainer import Step, Trainer, randomness
 from lmviz.turns import Turn
@@ -133,7 +134,7 @@ class Session:
 
     def _first_product(self) -> str:
         """A run that has got on without a word about it was begun when there was no choice."""
-        return "torch" if self.status.step else fastest_product()
+        return "torch" if self.status.step else product_here()
 
     def _show_progress(self, share: float) -> None:
         self.status.stage_progress = round(share, 3)
