@@ -1,6 +1,7 @@
 """The pool with real processes: wishes, faults, fairness, questions."""
 
 import itertools
+import json
 import os
 import signal
 import time
@@ -15,12 +16,15 @@ from test_training import losses, small_config
 from texts import prose
 
 from lmviz.config import RunConfig
-from lmviz.errors import LmvizError
+from lmviz.errors import CorpusError, LmvizError
+from lmviz.jobs import questions
+from lmviz.jobs.answerer import Answerer
 from lmviz.jobs.inline import InlineJobs
 from lmviz.jobs.pool import MAX_CRASHES, LocalPool
 from lmviz.jobs.wire import connect, pair
 from lmviz.jobs.worker import Worker
 from lmviz.runs import Run, Store
+from lmviz.turns import IDLE
 
 FOREVER = 1_000_000
 
@@ -333,6 +337,58 @@ def test_a_killed_answerer_is_replaced_and_says_so(pool: LocalPool, text_file: P
     with pytest.raises(LmvizError, match="ask again"):
         list(answer)
     assert list(pool.ask("score", run=run.id, text="The cat"))
+
+
+class Line:
+    """A connection to an answerer in this process: notes for how long it listened, and what it said."""
+
+    def __init__(self, *messages: dict) -> None:
+        self.messages = [json.dumps(message).encode() for message in messages]
+        self.listened: list[float | None] = []
+        self.said: list[dict] = []
+
+    def poll(self, seconds: float | None) -> bool:
+        self.listened.append(seconds)
+        return bool(self.messages) or seconds is None
+
+    def recv_bytes(self) -> bytes:
+        if not self.messages:
+            raise EOFError
+        return self.messages.pop(0)
+
+    def send_bytes(self, message: bytes) -> None:
+        self.said.append(json.loads(message))
+
+
+def test_an_answer_that_waits_holds_up_no_other(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one can only wait for its text, another is answered at full speed; then it listens for a moment a time."""
+
+    def waiting_for_its_text(*_: object) -> Iterator[str]:
+        yield from [IDLE] * 30
+        raise CorpusError("gone")
+
+    def count(_: Store) -> Iterator[dict]:
+        yield from ({"number": number} for number in range(20))
+
+    monkeypatch.setattr(questions, "load_data", waiting_for_its_text)
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it slept"))
+    monkeypatch.setitem(questions.QUESTIONS, "count", count)
+    config = small_config("gru", text_file).model_dump(mode="json")
+    line = Line(
+        {"do": "ask", "id": "a", "owner": "one", "question": "learning_rates", "arguments": {"config": config}},
+        {"do": "ask", "id": "b", "owner": "two", "question": "count", "arguments": {}},
+    )
+    Answerer(line, Store(tmp_path, samples=None)).loop()  # type: ignore[arg-type]
+    assert [message["piece"]["number"] for message in line.said if message.get("id") == "b" and "piece" in message] == [
+        *range(20)
+    ]
+    assert [message["error"]["message"] for message in line.said if "error" in message] == ["gone"]
+    first = line.listened.index(questions.PIECE_SECONDS)
+    assert first > 40 and not any(line.listened[2:first])
+    assert len(line.listened) - first >= 9 and set(line.listened[first:-1]) == {questions.PIECE_SECONDS}
+    assert line.listened[-1] is None
 
 
 def test_closing_the_pool_leaves_no_process(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ Answer = Iterator[dict[str, Any]]
 
 PIECE_SECONDS = 0.08
 """How often a growing text is sent."""
+WAITING = "waiting"
+"""A piece with this key says that nothing was done but waiting for another process."""
 
 
 @lru_cache(maxsize=8)
@@ -90,16 +92,16 @@ def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answe
 
 
 def _in_pieces(turns: Turns[Result]) -> Generator[dict[str, Any], None, Result]:
-    """Long preparations answer with empty pieces, so that other answers have their turns in between."""
+    """Long preparations answer with empty pieces, so that other answers have their turns in between; what can only wait
+    says so.
+    """
     while True:
         try:
             turn = next(turns)
         except StopIteration as end:
             result: Result = end.value
             return result
-        if turn == IDLE:
-            time.sleep(PIECE_SECONDS)
-        yield {"trials": []}
+        yield {"trials": [], WAITING: True} if turn == IDLE else {"trials": []}
 
 
 def ask_learning_rates(store: Store, config: dict[str, Any]) -> Answer:
