@@ -26,7 +26,8 @@ from torch.nn import functional as F
 from lmviz.config import GPTConfig, GRUConfig, LSTMConfig, ModelConfig, NVSIConfig, RNNConfig
 from lmviz.models import build_model
 from lmviz.models.base import Batch, LanguageModel
-from lmviz.models.linear import fastest_product, use_product
+from lmviz.models.linear import use_product
+from lmviz.training.product import product_here
 
 VOCABULARY = 65
 STEPS = 4
@@ -145,7 +146,7 @@ class Pair(NamedTuple):
 def ours(config: ModelConfig, context: int) -> LanguageModel:
     """lmviz's model, as a run trains it: what a run switches on for speed is switched on here."""
     model = build_model(config, VOCABULARY, context)
-    use_product(model, fastest_product())  # as a training does
+    use_product(model, product_here())  # as a training does
     return model
 
 

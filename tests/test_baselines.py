@@ -55,3 +55,22 @@ def test_old_texts_are_forgotten(tmp_path: Path, counted: list[str], monkeypatch
     for context in (8, 16, 16, 8):
         train(store, small_config("rnn", text, steps=2, training={"context_length": context}))
     assert len(counted) == 3 and len(baselines._known) == 1
+
+
+def test_the_file_is_not_opened_at_every_update(
+    tmp_path: Path, counted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmviz.training.session.BASELINES_AFTER", 0.0)
+    store, text = Store(tmp_path / "runs", samples=None), tmp_path / "prose.txt"
+    text.write_text(prose(), encoding="utf-8")
+    opened = 0
+    read = Run.baselines
+
+    def watched(run: Run) -> dict[str, object]:
+        nonlocal opened
+        opened += 1
+        return read(run)
+
+    monkeypatch.setattr(Run, "baselines", watched)
+    run = train(store, small_config("rnn", text, steps=30))
+    assert counted == [run.id] and opened <= 2

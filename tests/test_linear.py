@@ -1,7 +1,12 @@
 """The layer that chooses its library, against F.linear, autograd in float64, and whole trainings."""
 
+import json
+import os
+import sys
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import numpy as np
@@ -15,10 +20,12 @@ from lmviz.config import GPTConfig, RunConfig, TrainingConfig
 from lmviz.models import build_model
 from lmviz.models import linear as linear_module
 from lmviz.models.linear import Linear, Product, fastest_product, has_onednn, linear, use_product
-from lmviz.runs import Run, Store
+from lmviz.runs import ROOT, Run, Store
 from lmviz.settings import validated
+from lmviz.training import product as product_module
 from lmviz.training import session as session_module
 from lmviz.training.foreground import train_here
+from lmviz.training.product import product_here
 from lmviz.training.session import Session
 from lmviz.training.trainer import Trainer
 
@@ -161,14 +168,12 @@ def test_without_the_operation_everything_is_torch(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(linear_module, "_multiply", missing)
     has_onednn.cache_clear()
-    fastest_product.cache_clear()
     try:
         layer = Linear(20, 6)
         assert (has_onednn(), fastest_product(), use_product(layer, "onednn")) == (False, "torch", "torch")
         layer(random(64, 20))
     finally:
         has_onednn.cache_clear()
-        fastest_product.cache_clear()
 
 
 def test_an_operation_that_is_wrong_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,18 +191,82 @@ def test_the_faster_one_is_chosen_and_a_near_draw_is_torch(
     speedup: float, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(linear_module, "_seconds", lambda product: 1.0 if product == "torch" else 1 / speedup)
-    fastest_product.cache_clear()
-    try:
-        assert fastest_product() == expected
-    finally:
-        fastest_product.cache_clear()
+    assert fastest_product() == expected
 
 
 def test_measuring_draws_no_random_numbers() -> None:
     before = torch.get_rng_state()
-    fastest_product.cache_clear()
     assert fastest_product() in PRODUCTS
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.fixture
+def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Product], None]:
+    """An empty folder of texts; call it with what the next measurement finds, in a process that has not asked yet."""
+    monkeypatch.setenv("LMVIZ_DATA", str(tmp_path / "data"))
+
+    def found(product: Product) -> None:
+        product_module._product.cache_clear()
+        monkeypatch.setattr(product_module, "fastest_product", lambda: product)
+
+    return found
+
+
+def test_what_was_measured_first_is_what_every_process_takes(
+    measure: Callable[[Product], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for found in ("onednn", "torch", "onednn"):
+        measure(found)
+        assert product_here() == "onednn"
+    monkeypatch.setattr(product_module, "_processor", lambda: "another")
+    measure("torch")
+    assert product_here() == "torch", "another machine on the same folder measures for itself"
+    monkeypatch.undo()
+    kept = tmp_path / "data" / product_module.FILE
+    assert sorted(json.loads(kept.read_text()).values()) == ["onednn", "torch"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "{}", '{"MACHINE": "abacus"}'])
+def test_a_damaged_choice_is_made_anew(content: str, measure: Callable[[Product], None], tmp_path: Path) -> None:
+    kept = tmp_path / "data" / product_module.FILE
+    kept.parent.mkdir()
+    kept.write_text(content.replace("MACHINE", product_module._machine()))
+    measure("onednn")
+    assert product_here() == "onednn"
+    measure("torch")
+    assert product_here() == "onednn"
+
+
+def test_where_nothing_can_be_written_it_is_measured(
+    measure: Callable[[Product], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LMVIZ_DATA", str(tmp_path / "file" / "data"))
+    for found in PRODUCTS:
+        measure(found)
+        assert product_here() == found
+
+
+def test_processes_that_start_together_choose_alike(tmp_path: Path) -> None:
+    """Though they measure differently, and each sees an empty folder when it begins."""
+    code = (
+        "import sys, time; from lmviz.training import product\n"
+        "product.fastest_product = lambda: time.sleep(0.5) or sys.argv[1]\n"
+        "print('ready', flush=True); input(); print(product.product_here())"
+    )
+    environment = {**os.environ, "LMVIZ_DATA": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    started = [
+        Popen([sys.executable, "-c", code, found], stdin=PIPE, stdout=PIPE, env=environment, text=True)
+        for found in PRODUCTS
+    ]
+    for process in started:
+        assert process.stdout and process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = {process.communicate(timeout=60)[0] for process in started}
+    assert len(answers) == 1 and answers <= {"torch\n", "onednn\n"}
 
 
 def gpt_losses(product: Product, steps: int = 5) -> list[float]:
@@ -240,7 +309,7 @@ def test_a_run_goes_on_with_the_product_it_began_with(
     first: str, later: str, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: list[Any]
 ) -> None:
     store = Store(tmp_path / "runs", samples=None)
-    monkeypatch.setattr(session_module, "fastest_product", lambda: first)
+    monkeypatch.setattr(session_module, "product_here", lambda: first)
     whole, broken = store.create(config), store.create(config)
     train_here(whole, quiet=True)
     assert whole.status().product == first
@@ -250,7 +319,7 @@ def test_a_run_goes_on_with_the_product_it_began_with(
     session.rest("paused")
     turns.close()
     calls.clear()
-    monkeypatch.setattr(session_module, "fastest_product", lambda: later)
+    monkeypatch.setattr(session_module, "product_here", lambda: later)
     train_here(broken, quiet=True)
     assert bool(calls) == (first == "onednn")
     assert broken.status().product == first
@@ -263,7 +332,7 @@ def test_a_run_from_before_there_was_a_choice_goes_on_with_torch(
 ) -> None:
     run = Store(tmp_path / "runs", samples=None).create(config)
     run.write_status(run.status().model_copy(update={"step": 3}))
-    monkeypatch.setattr(session_module, "fastest_product", lambda: "onednn")
+    monkeypatch.setattr(session_module, "product_here", lambda: "onednn")
     train_here(run, quiet=True)
     assert run.status().product == "torch" and not calls
 

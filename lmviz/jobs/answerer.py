@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lmviz.errors import N_, LmvizError
-from lmviz.jobs.questions import QUESTIONS, Answer
+from lmviz.jobs.questions import PIECE_SECONDS, QUESTIONS, WAITING, Answer
 from lmviz.jobs.wire import connect, receive, send
 from lmviz.jobs.worker import Turns, warm_up
 from lmviz.runs import Store
@@ -24,17 +24,25 @@ class Answerer:
     def __init__(self, connection: Connection, store: Store) -> None:
         self.connection, self.store = connection, store
         self.answers: dict[str, Answer] = {}
+        self.waiting: set[str] = set()
+        """Those whose last piece said that they wait for another process."""
         self.turns = Turns()
 
     def loop(self) -> None:
         with contextlib.suppress(EOFError, ConnectionError):
             send(self.connection, {"event": "ready"})
             while True:
-                while self.connection.poll(0 if self.answers else None):
+                while self.connection.poll(self.patience()):
                     self.take(receive(self.connection))
                 identity = self.turns.next()
                 if identity:
                     self.piece(identity)
+
+    def patience(self) -> float | None:
+        """How long to listen before the next piece: not at all, for a moment if all answers only wait, or for ever."""
+        if not self.answers:
+            return None
+        return PIECE_SECONDS if self.answers.keys() <= self.waiting else 0
 
     def take(self, message: dict[str, Any]) -> None:
         identity = message["id"]
@@ -47,7 +55,11 @@ class Answerer:
     def piece(self, identity: str) -> None:
         """The next piece of one answer; whatever goes wrong is told to the one who asked."""
         try:
-            send(self.connection, {"id": identity, "piece": next(self.answers[identity])})
+            piece = next(self.answers[identity])
+            self.waiting.discard(identity)
+            if piece.get(WAITING):
+                self.waiting.add(identity)
+            send(self.connection, {"id": identity, "piece": piece})
         except StopIteration:
             self.forget(identity)
             send(self.connection, {"id": identity, "done": True})
@@ -65,6 +77,7 @@ class Answerer:
 
     def forget(self, identity: str) -> None:
         self.answers.pop(identity, None)
+        self.waiting.discard(identity)
         self.turns.remove(identity)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from lmviz.jobs.base import Jobs, Message
 from lmviz.runs import Store
 
+END = "end"
+
 
 class InlineJobs(Jobs):
     """`start` returns when the run has ended."""
@@ -24,11 +26,12 @@ class InlineJobs(Jobs):
 
         session = Session(self.store.get(run_id))
         session.by_hand = True
-        before = session.status.step
-        for _ in session.work():
-            if session.trainer and session.trainer.step > before:
-                session.rest("paused")
-                break
+        turns = session.work()
+        while not session.trainer and next(turns, END) != END:  # until it is ready, or has failed
+            pass
+        if next(turns, END) != END:  # one update; at the end there is nothing left to keep
+            session.rest("paused")
+        turns.close()  # frees the lock
 
     def pause(self, run_id: str) -> None:
         self._leave(run_id, "paused")

@@ -20,10 +20,11 @@ from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
 from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
-from lmviz.models.linear import fastest_product, use_product
+from lmviz.models.linear import use_product
 from lmviz.runs import Store
 from lmviz.tokenizers import Tokenizer
 from lmviz.training.data import check_length, load_data
+from lmviz.training.product import product_here
 from lmviz.training.rate_finder import Trial, suggestion, trials
 from lmviz.training.trainer import Trainer
 from lmviz.turns import IDLE, Result, Turns
@@ -32,6 +33,8 @@ Answer = Iterator[dict[str, Any]]
 
 PIECE_SECONDS = 0.08
 """How often a growing text is sent."""
+WAITING = "waiting"
+"""A piece with this key says that nothing was done but waiting for another process."""
 
 
 @lru_cache(maxsize=8)
@@ -76,7 +79,7 @@ def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answe
     run_config = RunConfig.model_validate(config)
     training = run_config.training
     model = build_model(run_config.model, vocab_size, training.context_length)
-    use_product(model, fastest_product())  # as its training would
+    use_product(model, product_here())  # as its training would
     if model.learns_by == "counting":
         yield {"parameters": None, "seconds_per_step": None}
         return
@@ -91,16 +94,16 @@ def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answe
 
 
 def _in_pieces(turns: Turns[Result]) -> Generator[dict[str, Any], None, Result]:
-    """Long preparations answer with empty pieces, so that other answers have their turns in between."""
+    """Long preparations answer with empty pieces, so that other answers have their turns in between; what can only wait
+    says so.
+    """
     while True:
         try:
             turn = next(turns)
         except StopIteration as end:
             result: Result = end.value
             return result
-        if turn == IDLE:
-            time.sleep(PIECE_SECONDS)
-        yield {"trials": []}
+        yield {"trials": [], WAITING: True} if turn == IDLE else {"trials": []}
 
 
 def ask_learning_rates(store: Store, config: dict[str, Any]) -> Answer:

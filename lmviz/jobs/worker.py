@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from filelock import Timeout
 
@@ -33,10 +34,21 @@ class Job:
         self.session = Session(run, worker=os.getpid())
         self.turns: Iterator[Turn] = self.session.work()
         self.paused = False
+        self.wishes: deque[dict[str, Any]] = deque()
+        """Single steps and changed settings that wait until the run is ready."""
 
     @property
-    def step(self) -> int:
-        return self.session.trainer.step if self.session.trainer else 0
+    def ready(self) -> bool:
+        """The text is prepared and the model built: every turn is an update from now on."""
+        return self.session.trainer is not None
+
+    @property
+    def wants_turns(self) -> bool:
+        return not self.paused or bool(self.wishes)
+
+    def forget_steps(self) -> None:
+        """The person wanted something else since."""
+        self.wishes = deque(wish for wish in self.wishes if wish["do"] != "step")
 
 
 class Turns:
@@ -96,29 +108,29 @@ class Worker:
                 while self.connection.poll(0 if run_id else None):
                     self.obey(receive(self.connection))
                     run_id = run_id or self.turns.next()
-                if run_id in self.jobs and not self.jobs[run_id].paused:  # a wish may have come in between
+                if run_id:
                     self.slice(run_id)
         for job in self.jobs.values():  # the server ended: leave each run where it can go on
-            if not job.paused:
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):
+                if not job.paused:
                     job.session.rest("running")
+                elif job.wishes:  # it was only being prepared
+                    job.session.write_status("paused")
 
-    def obey(self, message: dict[str, str]) -> None:
+    def obey(self, message: dict[str, Any]) -> None:
         """One wish of the pool. A run that is not here is opened from its folder."""
         wish, run_id = message["do"], message["run"]
         try:
             if wish == "start":
                 self.start(run_id, message["owner"])
             elif wish == "step":
-                self.single_step(run_id, message["owner"])
-            elif run_id in self.jobs and wish == "pause":
-                self.jobs[run_id].paused = True
-                self.turns.remove(run_id)
-                self.jobs[run_id].session.rest("paused")
+                self.step(message)
+            elif wish == "set":
+                self.set(message)
+            elif wish == "pause" and run_id in self.jobs:
+                self.pause(run_id)
             elif wish == "stop":
                 self.stop(run_id)
-            elif wish == "set":
-                self.set(run_id, message["name"], float(message["value"]))
         except (LmvizError, OSError):
             traceback.print_exc()
             if run_id not in self.jobs:
@@ -127,38 +139,72 @@ class Worker:
     def start(self, run_id: str, owner: str) -> None:
         if run_id not in self.jobs:
             self.jobs[run_id] = Job(self.store.get(run_id), owner)
-        self.jobs[run_id].paused = self.jobs[run_id].session.by_hand = False
+        job = self.jobs[run_id]
+        job.paused = job.session.by_hand = False
+        job.forget_steps()
         self.turns.add(owner, run_id)
 
-    def single_step(self, run_id: str, owner: str) -> None:
-        if run_id not in self.jobs:
-            self.jobs[run_id] = Job(self.store.get(run_id), owner)
+    def pause(self, run_id: str) -> None:
         job = self.jobs[run_id]
-        job.paused = job.session.by_hand = True
-        self.turns.remove(run_id)
-        before = -1
-        while run_id in self.jobs and (before < 0 or job.step <= before):
-            before = job.step if job.session.trainer and before < 0 else before
-            self.turn(run_id)
-        if run_id in self.jobs:
-            job.session.keep()
-            job.session.write_status("paused")
+        job.paused = True
+        job.forget_steps()
+        if not job.wishes:
+            self.turns.remove(run_id)
+        job.session.rest("paused")
 
-    def set(self, run_id: str, name: str, value: float) -> None:
-        """Also for a run that rests in its folder or is only being prepared: it is opened as far as that takes."""
+    def step(self, message: dict[str, Any]) -> None:
+        """One update, then it rests."""
+        run_id = message["run"]
+        if run_id not in self.jobs:
+            self.jobs[run_id] = Job(self.store.get(run_id), message["owner"])
+        self.jobs[run_id].paused = True
+        self.turns.remove(run_id)
+        self.wish(message)
+
+    def set(self, message: dict[str, Any]) -> None:
+        """Also for a run that rests in its folder: it is opened as far as that takes."""
+        run_id = message["run"]
         if run_id not in self.jobs:
             run = self.store.get(run_id)
             if not run.status().active:
+                send(self.connection, {"event": "ended", "run": run_id})
                 return
             self.jobs[run_id] = Job(run, run.status().owner)
             self.jobs[run_id].paused = True
+        self.wish(message)
+
+    def wish(self, message: dict[str, Any]) -> None:
+        """Carried out now, or once the run is ready: others have their turns while its text is prepared."""
+        job = self.jobs[message["run"]]
+        job.wishes.append(message)
+        if job.ready:
+            self.carry_out(message["run"])
+        elif job.paused:
+            self.turns.add(job.owner, message["run"])
+
+    def carry_out(self, run_id: str) -> None:
+        """What was wished of a run that is ready. If it is paused, it rests again."""
         job = self.jobs[run_id]
-        while run_id in self.jobs and not job.session.trainer:
-            self.turn(run_id)
-        if run_id in self.jobs:
-            job.session.set(name, value)
-            if job.paused:
+        while job.wishes and run_id in self.jobs:
+            wish = job.wishes.popleft()
+            try:
+                if wish["do"] == "set":
+                    job.session.set(wish["name"], float(wish["value"]))
+                else:
+                    self.single_step(run_id)
+            except (LmvizError, OSError):  # an impossible value, a full disk
+                traceback.print_exc()
+        if run_id in self.jobs and job.paused:
+            self.turns.remove(run_id)
+            with contextlib.suppress(OSError):
                 job.session.write_status("paused")
+
+    def single_step(self, run_id: str) -> None:
+        session = self.jobs[run_id].session
+        session.by_hand = True
+        self.turn(run_id)
+        if run_id in self.jobs:
+            session.keep()
 
     def stop(self, run_id: str) -> None:
         job = self.jobs.get(run_id)
@@ -174,10 +220,15 @@ class Worker:
             send(self.connection, {"event": "ended", "run": run_id})
 
     def slice(self, run_id: str) -> None:
+        """Turns of one run for SLICE seconds; its first updates have a slice of their own, after the preparing."""
         end = time.perf_counter() + SLICE
-        while run_id in self.jobs and time.perf_counter() < end:
+        while (job := self.jobs.get(run_id)) and job.wants_turns and time.perf_counter() < end:
+            was_ready = job.ready
             if self.turn(run_id) == IDLE:
                 return
+            if job.ready and not was_ready and run_id in self.jobs:
+                self.carry_out(run_id)
+                end = time.perf_counter() + SLICE
 
     def turn(self, run_id: str) -> Turn:
         """One update (or a piece of preparing); a fault of ours ends this run and no other."""
@@ -213,11 +264,11 @@ def warm_up() -> None:
 
     from lmviz.config import LSTMConfig, TrainingConfig
     from lmviz.models import build_model
-    from lmviz.models.linear import fastest_product
+    from lmviz.training.product import product_here
     from lmviz.training.trainer import Trainer
 
     torch.set_num_threads(1)
-    fastest_product()
+    product_here()
     model = build_model(LSTMConfig(embedding_dim=1, hidden_size=1), 4, 2)
     tokens = torch.arange(4).repeat(4).numpy().astype("uint16")
     Trainer(model, TrainingConfig(batch_size=1, context_length=2), tokens).advance()

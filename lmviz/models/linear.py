@@ -3,7 +3,7 @@
 In float32 on a CPU, torch multiplies matrices with MKL, which takes a slow path on processors not made by Intel.
 oneDNN, which torch carries for its other kernels, is then more than twice as fast and as exact. Which one a model uses
 is a property of the model and not of the process, so that a run that is resumed elsewhere goes on with the rounding it
-began with: `use_product(model, fastest_product())`.
+began with; training/product.py chooses for a new one.
 Shapes: R rows (all axes but the last), I inputs, O outputs.
 """
 
@@ -23,7 +23,7 @@ FASTER = 1.15
 """oneDNN is chosen if it is this many times as fast: a near draw is not worth a private operation."""
 ENOUGH = 2**21
 """Multiplications (R * I * O) from which oneDNN is used: setting it up costs 15 us, which fewer do not earn back."""
-_ROUNDS = 20
+_ROUNDS = 40
 
 
 class Linear(nn.Linear):
@@ -57,11 +57,10 @@ def use_product(model: nn.Module, product: str) -> Product:
     return chosen
 
 
-@cache
 def fastest_product() -> Product:
-    """The faster of the two here, measured once a process: both products of a layer of usual size and its gradients.
+    """The faster of the two, measured now: both products of a layer of usual size and its gradients.
 
-    Takes about 40 ms. Draws no random numbers.
+    Takes about 80 ms. Draws no random numbers. A near draw may come out either way.
     """
     if not has_onednn():
         return "torch"

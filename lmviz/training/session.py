@@ -15,11 +15,12 @@ import torch
 from lmviz.errors import N_, ConfigError, DivergenceError, LmvizError, TrainingError
 from lmviz.limits import MAX_COUNTED_TOKENS
 from lmviz.models import build_model
-from lmviz.models.linear import fastest_product, use_product
+from lmviz.models.linear import use_product
 from lmviz.models.ngram import NgramModel
 from lmviz.runs import Run, State, append_line, write_json
 from lmviz.training.baselines import share_baselines
 from lmviz.training.data import Data, prepare
+from lmviz.training.product import product_here
 from lmviz.training.recorder import Recorder
 from lmviz.training.trainer import Step, Trainer, randomness
 from lmviz.turns import Turn
@@ -51,7 +52,8 @@ class Session:
     def work(self) -> Generator[Turn, None, None]:
         """All of the run, a turn at a time. It ends with the state finished or failed, or when it is closed.
 
-        A turn is IDLE while it can only wait for another process.
+        A turn is IDLE while it can only wait for another process. Once there is a trainer, each turn is one update (or
+        the end), and nothing was updated in the turn that made it; only an n-gram model has counted by then.
 
         Raises:
             filelock.Timeout: somebody else is training this run.
@@ -132,7 +134,7 @@ class Session:
 
     def _first_product(self) -> str:
         """A run that has got on without a word about it was begun when there was no choice."""
-        return "torch" if self.status.step else fastest_product()
+        return "torch" if self.status.step else product_here()
 
     def _show_progress(self, share: float) -> None:
         self.status.stage_progress = round(share, 3)
@@ -153,18 +155,21 @@ class Session:
         if not recorder.restore(trainer):
             recorder.forget_after(-1)
             recorder.checkpoint(trainer)
+        yield None  # the run is ready; from here on a turn is one update, and what was wished comes before the first
+        floor_is_known = bool(self.run.baselines())
         while trainer.step < self.status.steps:
             step = trainer.advance()
             recorder.record(trainer, step, always=self.by_hand)
             self._keep_up(trainer, recorder, step)
-            yield
+            yield None
             if recorder.best.exhausted and not self.by_hand:
                 self.status.stopped_early = True
                 recorder.checkpoint(trainer)
                 break
-            if trainer.seconds > BASELINES_AFTER and not self.run.baselines():
+            if not floor_is_known and trainer.seconds > BASELINES_AFTER:
                 share_baselines(self.run, self.config, data, recorder.validation)
-        if not self.run.baselines():
+                floor_is_known = True
+        if not floor_is_known:
             share_baselines(self.run, self.config, data, recorder.validation)
 
     def _count(self, model: NgramModel, data: Data) -> Iterator[None]:
@@ -183,7 +188,7 @@ class Session:
         train_loss = model.losses_by_order(torch.from_numpy(data.train[:100_000].astype("int64")))[-1]
         recorder.record(trainer, Step(1, trainer.tokens, train_loss, 0.0, 0.0, 0.0, trainer.seconds))
         share_baselines(self.run, self.config, data, recorder.validation)
-        yield
+        yield None
 
     def _keep_up(self, trainer: Trainer, recorder: Recorder, step: Step) -> None:
         """Status and safety copies that depend on the clock; nothing here touches the training."""
