@@ -5,31 +5,36 @@ import pytest
 from lmviz.corpora import decode
 
 GBK = [
-    "你好", "我爱你", "中文", "谢谢大家！", "春天来了。", "床前明月光，疑是地上霜。", "“你好，”他说。", "用Python写的代码",
-    "“It’s a truth universally acknowledged …” — and so on", "“Hello” — she said", "He said “yes”…", "20°C outside",
-    "José and his café…", "第一章 回到家乡\n", "——", "（完）", "全角：ＡＢＣ１２３", "这是一个测试文件，里面有几行中文。\n第二行。",
-    "天地玄黄，宇宙洪荒。日月盈昃，辰宿列张。", "def f():  # 返回结果\n    return 1\n", "价格：￥100，约20℃",
+    "你好", "我爱你", "中文", "谢谢大家！", "春天来了。", "床前明月光，疑是地上霜。", "“你好，”他说。",
+    "用Python写的代码", "“It’s a truth universally acknowledged …” — and so on", "“Hello” — she said",
+    "He said “yes”…", "20°C outside", "José and his café…", "第一章 回到家乡\n", "——", "（完）", "全角：ＡＢＣ１２３",
+    "这是一个测试文件，里面有几行中文。\n第二行。", "天地玄黄，宇宙洪荒。日月盈昃，辰宿列张。",
+    "def f():  # 返回结果\n    return 1\n", "价格：￥100，约20℃",
 ]  # fmt: skip
 BIG5 = [
-    "你好", "我愛你", "中文", "謝謝大家！", "春天來了。", "床前明月光，疑是地上霜。", "「你好，」他說。", "用Python寫的程式",
-    "“It’s a truth universally acknowledged …” — and so on", "He said “yes”…", "第一章　回到家鄉\n", "（完）",
-    "這是一個測試檔案，裡面有幾行中文。\n第二行。", "天地玄黃，宇宙洪荒。日月盈昃，辰宿列張。", "煙花三月下揚州",
+    "你好", "我愛你", "中文", "謝謝大家！", "春天來了。", "床前明月光，疑是地上霜。", "「你好，」他說。",
+    "用Python寫的程式", "“It’s a truth universally acknowledged …” — and so on", "He said “yes”…",
+    "第一章　回到家鄉\n", "（完）", "這是一個測試檔案，裡面有幾行中文。\n第二行。",
+    "天地玄黃，宇宙洪荒。日月盈昃，辰宿列張。", "煙花三月下揚州",
 ]  # fmt: skip
 SHIFT_JIS = [
-    "こんにちは", "ありがとう。", "カタカナ", "日本語のテキスト", "吾輩は猫である。", "「はい」と言った。", "Pythonで書く",
-    "これは短い文です。\nもう一行。",
+    "こんにちは", "ありがとう。", "カタカナ", "日本語のテキスト", "吾輩は猫である。", "「はい」と言った。",
+    "Pythonで書く", "これは短い文です。\nもう一行。",
 ]  # fmt: skip
-EUC_KR = ["안녕하세요", "한국어", "감사합니다.", "나는 학교에 간다.", "이것은 시험입니다.", "서울의 봄\n두 번째 줄"]
+EUC_KR = [
+    "안녕하세요", "한국어", "감사합니다.", "나는 학교에 간다.", "이것은 시험입니다.", "서울의 봄\n두 번째 줄",
+]  # fmt: skip
 CP1252 = [
-    "José", "José\nplain lines\nand more of them\n", "café", "Zoë", "£5", "a README\nIt costs £5.\n", "20°C", "© 2020 Me",
-    "naïve", "“Hello,” she said.", "It’s fine", "a – b", "a — b — c", "wait…", "Ärger", "Übermut tut selten gut", "Öl", "Größe",
-    "à", "Il va à Paris", "ÉCOLE", "Été", "CRÉÉE", "señor", "¿Qué?", "«Oui»", "« Là-bas »", "São Paulo", "smörgåsbord",
-    "Åse på øya", "5 €", "ça", "½ cup", "± 0.1", "cœur", "x² + y²", "Þetta er íslenska", "• one\n• two\n", "Les élèves ont été là",
+    "José", "José\nplain lines\nand more of them\n", "café", "Zoë", "£5", "a README\nIt costs £5.\n", "20°C",
+    "© 2020 Me", "naïve", "“Hello,” she said.", "It’s fine", "a – b", "a — b — c", "wait…", "Ärger",
+    "Übermut tut selten gut", "Öl", "Größe", "à", "Il va à Paris", "ÉCOLE", "Été", "CRÉÉE", "señor", "¿Qué?", "«Oui»",
+    "« Là-bas »", "São Paulo", "smörgåsbord", "Åse på øya", "5 €", "ça", "½ cup", "± 0.1", "cœur", "x² + y²",
+    "Þetta er íslenska", "• one\n• two\n", "Les élèves ont été là",
 ]  # fmt: skip
 CYRILLIC = [
     "Привет", "Привет, мир!", "война и мир", "Съешь ещё этих мягких французских булок", "Да", "Мама мыла раму.",
-    "Глава 1\nВсе счастливые семьи похожи друг на друга", "ПРИВЕТ МИР", "Python и другие языки",
-    "«Война и мир»", "The word мир means peace",
+    "Глава 1\nВсе счастливые семьи похожи друг на друга", "ПРИВЕТ МИР", "Python и другие языки", "«Война и мир»",
+    "The word мир means peace",
 ]  # fmt: skip
 CASES = [
     *[(text, "gbk", "gb18030") for text in GBK],
@@ -40,8 +45,8 @@ CASES = [
     *[(text, "cp1252", "cp1252") for text in CP1252],
     *[(text, "cp1251", "cp1251") for text in CYRILLIC],
     *[(text, "koi8-r", "koi8-r") for text in CYRILLIC if "«" not in text],
-    *[(text, encoding, encoding) for text in (*GBK[:9], *EUC_KR[:2], *CP1252[:3], *CYRILLIC[:2])
-      for encoding in ("utf-16-le", "utf-16-be") if len(text) > 20],
+    *[(text, encoding, encoding) for text in (*GBK, *BIG5, *SHIFT_JIS, *EUC_KR, *CP1252, *CYRILLIC)
+      for encoding in ("utf-16-le", "utf-16-be") if any(c in text for c in " \n")],  # which make the zero bytes
 ]  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """Which encoding the bytes of a text are in, if they are not Unicode: the one in which it looks most like a text.
 
-Every candidate reads a sample of the places with bytes above 127. What it makes of them is marked character by character
-between 0 (nobody writes that: a rare Chinese character, a Russian letter inside an English word) and 1 (everybody does).
-A few letters suffice, where methods that compare frequencies need sentences: one é in a page of English, two curly
-quotes.
+Every candidate reads a sample of the places with bytes above 127. What it makes of them is marked character by
+character between 0 (nobody writes that: a rare Chinese character, a Russian letter inside an English word) and 1
+(everybody does). A few letters suffice, where methods that compare frequencies need sentences: one é in a page of
+English, two curly quotes.
 """
 
 import codecs
@@ -116,6 +116,7 @@ def _japanese(text: str, encoding: str, first: int, last: int) -> Iterator[float
 
 
 def _korean(text: str) -> Iterator[float]:
+    """Hangul alone. The quotes have the same codes as in GBK, which is the likelier one for them."""
     for c in _beyond(text):
         yield 1.0 if c in _FREQUENT_KOREAN else 0.7 if "가" <= c <= "힣" else 0.85 if c in _MARKS else 0.0
 
@@ -138,7 +139,7 @@ def _cyrillic(text: str) -> Iterator[float]:
         if not word[0].isalpha() or word in _SIGNS:
             yield _sign(text, start)
             continue
-        shape = 1.0 if word[1:].islower() else 0.9 if word.isupper() else 0.8 if len(word) == 1 else 0.0
+        shape = 1.0 if word[1:].islower() else 0.95 if word.isupper() else 0.8 if len(word) == 1 else 0.0
         shape *= not any(c.isascii() for c in word)
         for c in _beyond(word):
             yield shape * _cyrillic_letter(c.lower())
