@@ -134,16 +134,22 @@ def _decode_with_zeros(data: bytes, name: str) -> tuple[str, str]:
     """UTF-16 without a mark, or nothing: the high bytes of a text are fewer different ones than the low bytes."""
     low_first = (len(set(data[1::2])), -data[1::2].count(0))
     high_first = (len(set(data[0::2])), -data[0::2].count(0))
-    encoding = "utf-16-le" if low_first < high_first else "utf-16-be"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        raise not_text(name) from None
-    stray = data.count(0) < len(data) / 4 and _is_utf8(data)  # a text with zero bytes in it, read as Chinese
-    unknown = any(unicodedata.category(c) in ("Cn", "Co") for c in set(text))
-    if stray or unknown or "\0" in text or not any(" " <= c <= "~" or c == "\n" for c in text):
-        raise not_text(name)
-    return text, encoding
+    orders = ("utf-16-le", "utf-16-be") if low_first < high_first else ("utf-16-be", "utf-16-le")
+    for encoding in () if _is_bytes_with_zeros(data) else orders:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        unknown = any(unicodedata.category(c) in ("Cn", "Co") for c in set(text))
+        if not unknown and "\0" not in text and any(" " <= c <= "~" or c == "\n" for c in text):
+            return text, encoding
+    raise not_text(name)
+
+
+def _is_bytes_with_zeros(data: bytes) -> bool:
+    """UTF-8 with a few stray zeros, which would be Chinese in UTF-16. Cyrillic in UTF-16 is full of other controls."""
+    controls = sum(map(data.count, (bytes([code]) for code in range(1, 32) if is_control(chr(code)))))
+    return data.count(0) < len(data) / 4 and controls < len(data) / 4 and _is_utf8(data)
 
 
 def _is_utf8(data: bytes) -> bool:
