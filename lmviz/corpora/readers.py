@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from lmviz.corpora.containers import check_count, check_size, folder_files, zip_files
-from lmviz.corpora.tables import is_table, read_table
+from lmviz.corpora.rows import is_table
+from lmviz.corpora.tables import read_table
 from lmviz.corpora.text_encoding import EmptyTextError, NotTextError, codec_name, decode
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_DOCUMENTS, MAX_LABEL, MAX_UPLOAD_BYTES, MAX_WHOLE_BYTES
