@@ -2,12 +2,14 @@
 
 import io
 import json
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from browser import ROOT
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 from texts import prose
 
@@ -42,7 +44,8 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppT
 
 
 def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
-    app.file_uploader(key="files").set_value([(name, data, "text/plain") for name, data in files]).run()
+    (uploader,) = app.file_uploader
+    uploader.set_value([(name, data, "text/plain") for name, data in files]).run()
     assert not app.exception, app.exception
     return app
 
@@ -102,7 +105,30 @@ def test_the_column_of_a_table_can_be_switched(train: Callable[..., AppTest], tm
     (meta,) = (tmp_path / "data").glob("*/corpus.json")
     assert (meta.parent / "0001.txt").read_text().startswith("title 0\ntitle 1\n")
     app = upload(app, ("other.csv", b"text,number\nwords and more words,1\n"))
-    assert app.selectbox(key="column").value is None and "column text" in shown(app)
+    assert app.selectbox(key="column_1").value is None and "column text" in shown(app)
+
+
+def test_nothing_of_a_text_that_was_added_reaches_the_next(
+    train: Callable[..., AppTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = train()
+    app.text_input(key="corpus_label").set_value("First").run()
+    app = upload(app, ("poem.txt", (CHINESE * 9).encode("gbk")))
+    app.selectbox(key="encoding").set_value("gbk").run()
+    app = upload(app, ("poem.txt", (CHINESE * 900).encode("gbk")))
+    assert len(pickle.dumps(app.session_state["own_text"])) < 5000  # the beginning of it
+    removed: list[str] = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_file", lambda self, session_id, file_id: removed.append(file_id)
+    )
+    add(app)
+    assert app.selectbox(key="encoding_1").value is None and app.text_input(key="corpus_label_1").value == ""
+    assert not app.file_uploader[0].value and len(removed) == 1
+    assert "own_text" not in app.session_state
+    app.button(key="add_text_1").click().run()
+    assert "no file to add" in app.error[0].value and len(list((tmp_path / "data").iterdir())) == 1
+    app = upload(app, ("german.txt", ("Größe\n" * 30).encode("cp1252")))
+    assert "german.txt: cp1252, 180 characters" in shown(app)
 
 
 def test_an_archive_and_files_and_a_pasted_text_are_one_corpus(train: Callable[..., AppTest], tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
     labels = {name: f"{_title(row)} · {kinds[row.kind]}" for name, row in known.items()}
     if added := st.session_state.pop("corpus_added", None):
         st.session_state["corpus"] = added
-        st.session_state["pasted"] = ""
         st.session_state["texts_added"] = st.session_state.get("texts_added", 0) + 1
     if st.session_state.get("corpus") not in (None, *known):
         st.session_state["corpus"] = DEFAULT
