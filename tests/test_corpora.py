@@ -3,6 +3,7 @@
 import builtins
 import codecs
 import json
+import os
 import subprocess
 import sys
 import time
@@ -236,6 +237,25 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(CorpusError, match=r"No space left on device\. Make room"):
         add_corpus(tmp_path, "x", [("a.txt", LONG.encode())])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from lmviz.corpora.draft import Draft\n"
+        "with Draft(Path(sys.argv[1])) as draft:\n"
+        "    draft.add(['words ' * 50], 'a.txt', 'utf-8'); print('ready', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout and writer.stdout.readline() == b"ready\n"
+        (draft,) = tmp_path.glob(".draft-*")
+        os.utime(draft, (0, 0))
+        name = add_corpus(tmp_path, "x", [("a.txt", LONG.encode())])
+        assert draft.is_dir() and sorted(p.name for p in (tmp_path / name).iterdir()) == ["0001.txt", "corpus.json"]
+        writer.kill()
+    os.utime(draft, (0, 0))
+    add_corpus(tmp_path, "y", [("a.txt", LONG.encode())])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
 
 
 def test_a_file_by_its_path_follows_its_changes(tmp_path: Path) -> None:
