@@ -14,7 +14,18 @@ import pytest
 
 from lmviz import limits
 from lmviz.config import TokenizerConfig
-from lmviz.corpora import BUILTIN, ENCODINGS, Corpus, add_corpus, data_dir, decode, list_corpora, load_corpus, preview
+from lmviz.corpora import (
+    BUILTIN,
+    ENCODINGS,
+    Corpus,
+    add_corpus,
+    data_dir,
+    decode,
+    list_corpora,
+    load_corpus,
+    preview,
+    word_vocabulary,
+)
 from lmviz.corpora import builtin as builtin_module
 from lmviz.errors import CorpusError
 
@@ -320,3 +331,10 @@ def test_preview() -> None:
     assert (shown.train_characters, shown.validation_characters, shown.vocab_size) == (8, 2, None)
     assert preview(corpus("abcab"), TokenizerConfig()).vocab_size == 6
     assert preview(corpus("abcab"), TokenizerConfig(kind="bpe", vocab_size=260)).vocab_size == 260
+
+
+def test_the_words_of_a_long_text_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TokenizerConfig(kind="word", vocab_size=1000)
+    assert word_vocabulary(corpus("one two three four five six seven eight nine ten"), config) == 3 + 9
+    monkeypatch.setattr("lmviz.corpora.summary.count_words", pytest.fail)
+    assert word_vocabulary(corpus("春眠不觉晓" * 200_001), config) == 1000

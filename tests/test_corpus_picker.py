@@ -13,9 +13,12 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.testing.v1 import AppTest
 from texts import prose
 
-from lmviz.corpora import FETCHABLE
+from lmviz.config import TokenizerConfig
+from lmviz.corpora import FETCHABLE, load_corpus
 from lmviz.corpora.draft import Draft
 from lmviz.errors import CorpusError
+from lmviz.jobs.questions import QUESTIONS
+from lmviz.tokenizers import train_tokenizer
 
 CHINESE = "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。\n"
 PICTURE = "![x](http://127.0.0.1/x.png)<b>`*"
@@ -184,6 +187,29 @@ def test_nothing_that_a_person_typed_is_markdown(train: Callable[..., AppTest]) 
     assert "looks like PNG" in app.error[0].value
     for typed in ("![x]", "x.png)<b>"):
         assert typed not in markdown(app)
+
+
+def test_words_are_counted_by_the_answering_worker(
+    train: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = QUESTIONS["vocabulary"]
+    monkeypatch.setitem(QUESTIONS, "vocabulary", lambda *a, **more: asked.append(more["corpus"]) or real(*a, **more))
+    app = train()
+    app.segmented_control(key="tokenizer").set_value("word").run()
+    app.select_slider(key="word_vocab_size").set_value(16000).run()
+    assert not app.exception and set(asked) == {"python-reference"}
+    train_part, _ = load_corpus("python-reference").split(0.1)
+    expected = train_tokenizer(TokenizerConfig(kind="word", vocab_size=16000), train_part).vocab_size
+    assert expected < 16000 and vocabulary(app) == f"{expected:,}"
+    app.select_slider(key="word_vocab_size").set_value(500).run()
+    assert vocabulary(app) == "at most 500"
+
+
+def vocabulary(app: AppTest) -> str:
+    """What "Look at it" says."""
+    (table,) = [frame.value for frame in app.dataframe if "Vocabulary, tokens" in list(frame.value.iloc[:, 0])]
+    return str(table[table.iloc[:, 0] == "Vocabulary, tokens"].iloc[0, 1])
 
 
 def kept(name: str, store: Path, progress: Callable[[float, str], object]) -> bool:
