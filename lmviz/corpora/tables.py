@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from lmviz.corpora.labels import clean
 from lmviz.corpora.rows import TEXT, NoRowsError, Rows, rows_of
 from lmviz.corpora.text_encoding import NotTextError, tidy
 from lmviz.errors import N_, CorpusError
@@ -79,7 +80,7 @@ def _choose(name: str, columns: dict[str, _Column], column: str | None) -> str:
     if column is not None and column not in columns:
         raise CorpusError(
             N_("{name} has no column {column}. Take one of these: {known}."),
-            name=name, column=column, known=_some(columns),
+            name=name, column=clean(column), known=_some(columns),
         )  # fmt: skip
     if not any(known.letters for known in columns.values()):
         raise NotTextError(N_("{name} has no column with text in it. Add a table with texts."), name=name)
@@ -89,14 +90,14 @@ def _choose(name: str, columns: dict[str, _Column], column: str | None) -> str:
     if not columns[column].letters:
         raise CorpusError(
             N_("The column {column} of {name} has no text in it. Take one of these: {known}."),
-            name=name, column=column, known=_some(key for key in columns if columns[key].letters),
+            name=name, column=clean(column), known=_some(key for key in columns if columns[key].letters),
         )  # fmt: skip
     return column
 
 
 def _some(columns: Iterable[str]) -> str:
     """Names for a sentence; a table may have hundreds."""
-    first = list(islice(columns, _NAMED + 1))
+    first = [clean(column) for column in islice(columns, _NAMED + 1)]
     return ", ".join(first[:_NAMED]) + (", ..." if len(first) > _NAMED else "")
 
 

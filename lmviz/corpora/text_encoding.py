@@ -4,6 +4,7 @@ import codecs
 import unicodedata
 
 from lmviz.corpora.guessing import likeliest
+from lmviz.corpora.labels import clean
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_CONTROL_SHARE
 
@@ -101,7 +102,7 @@ def codec_name(encoding: str) -> str:
     if codec not in {codecs.lookup(known).name for known in ENCODINGS}:
         raise CorpusError(
             N_("There is no text encoding {encoding}. Take one of these: {known}."),
-            encoding=encoding,
+            encoding=clean(encoding),
             known=", ".join(ENCODINGS),
         )
     return codec
