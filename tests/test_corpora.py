@@ -27,6 +27,7 @@ from lmviz.corpora import (
     word_vocabulary,
 )
 from lmviz.corpora import builtin as builtin_module
+from lmviz.corpora.fetch import fetch
 from lmviz.errors import CorpusError
 
 CHINESE = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。\n"
@@ -300,6 +301,31 @@ def test_a_damaged_corpus_is_an_error_and_not_in_the_list(tmp_path: Path) -> Non
         with pytest.raises(CorpusError, match="damaged"):
             load_corpus(name, tmp_path)
         assert [row.kind for row in list_corpora(tmp_path)] == ["builtin"] * len(BUILTIN)
+
+
+@pytest.mark.parametrize("damage", [b"", LONG.encode()[:-1], None])
+def test_a_damaged_text_is_an_error(tmp_path: Path, damage: bytes | None) -> None:
+    name = add_corpus(tmp_path, "x", [("a.txt", LONG.encode()), ("b.txt", LONG.encode())])
+    text = tmp_path / name / "0001.txt"
+    text.unlink() if damage is None else text.write_bytes(damage)
+    with pytest.raises(CorpusError, match=r"The corpus x is damaged\. Remove its folder from the texts, then add it"):
+        load_corpus(name, tmp_path)
+    assert name not in [row.name for row in list_corpora(tmp_path)]
+
+
+def test_what_a_sentence_repeats_is_one_short_line(tmp_path: Path) -> None:
+    for call in (
+        lambda name: load_corpus(name, tmp_path),
+        lambda name: decode(b"x", name),
+        lambda name: fetch(name, tmp_path),
+        lambda name: add_corpus(tmp_path, "x", [("a.csv", b"text\nx\n")], column=name),
+        lambda name: add_corpus(tmp_path, "x", [("a.txt", b"x")], column=name),
+    ):
+        with pytest.raises(CorpusError, match="an odd name") as caught:
+            call("an odd\nname\x1b[1m " + "x" * 5000)
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 600
+    with pytest.raises(CorpusError, match=r"^No text is named\. Take one of python-reference"):
+        load_corpus("", tmp_path)
 
 
 def test_the_list_reads_no_texts_and_the_data_folder_can_be_set(
