@@ -16,8 +16,8 @@ from lmviz.limits import MAX_CORPUS_FILES
 
 HIDDEN = "hidden"
 """What `left_out` calls files whose name, or whose folder's name, begins with a dot, and those of __MACOSX."""
-NOT_TEXT = "not text"
-"""What it calls files that hold something else than text."""
+EMPTY, NOT_TEXT = "empty", "not text"
+"""What it calls files with nothing in them, and with something else than text."""
 
 _ENTRY = b"PK\x01\x02"
 """Stands before each file in the list at the end of a .zip; now and then in the data before it, too."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from lmviz.corpora.containers import NOT_TEXT, check_count, check_size, folder_files, zip_files
+from lmviz.corpora.containers import EMPTY, HIDDEN, NOT_TEXT, check_count, check_size, folder_files, zip_files
 from lmviz.corpora.labels import clean, file_name
 from lmviz.corpora.rows import is_table
 from lmviz.corpora.tables import read_table
@@ -112,7 +112,7 @@ def _texts_in(
         try:
             found.append(_read_file(file_name(name), data, column, encoding))
         except EmptyTextError:
-            left_out["empty"] += 1
+            left_out[EMPTY] += 1
         except NotTextError:
             left_out[NOT_TEXT] += 1
     if not found:
@@ -143,4 +143,4 @@ def _checked(files: list[TextFile], left_out: Counter[str], column: str | None) 
             name=files[0].name,
             column=clean(column),
         )
-    return Reading(tuple(files), {kind: count for kind, count in left_out.items() if count})
+    return Reading(tuple(files), {kind: left_out[kind] for kind in (HIDDEN, EMPTY, NOT_TEXT) if left_out[kind]})
