@@ -3,6 +3,7 @@
 import builtins
 import codecs
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,8 +14,20 @@ import pytest
 
 from lmviz import limits
 from lmviz.config import TokenizerConfig
-from lmviz.corpora import BUILTIN, ENCODINGS, Corpus, add_corpus, data_dir, decode, list_corpora, load_corpus, preview
+from lmviz.corpora import (
+    BUILTIN,
+    ENCODINGS,
+    Corpus,
+    add_corpus,
+    data_dir,
+    decode,
+    list_corpora,
+    load_corpus,
+    preview,
+    word_vocabulary,
+)
 from lmviz.corpora import builtin as builtin_module
+from lmviz.corpora.fetch import fetch
 from lmviz.errors import CorpusError
 
 CHINESE = "春眠不觉晓，处处闻啼鸟。\n夜来风雨声，花落知多少。\n"
@@ -238,6 +251,25 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from lmviz.corpora.draft import Draft\n"
+        "with Draft(Path(sys.argv[1])) as draft:\n"
+        "    draft.add(['words ' * 50], 'a.txt', 'utf-8'); print('ready', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout and writer.stdout.readline() == b"ready\n"
+        (draft,) = tmp_path.glob(".draft-*")
+        os.utime(draft, (0, 0))
+        name = add_corpus(tmp_path, "x", [("a.txt", LONG.encode())])
+        assert draft.is_dir() and sorted(p.name for p in (tmp_path / name).iterdir()) == ["0001.txt", "corpus.json"]
+        writer.kill()
+    os.utime(draft, (0, 0))
+    add_corpus(tmp_path, "y", [("a.txt", LONG.encode())])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x", "y"]
+
+
 def test_a_file_by_its_path_follows_its_changes(tmp_path: Path) -> None:
     path = tmp_path / "novel.txt"
     path.write_bytes(TRADITIONAL.encode("big5"))
@@ -271,6 +303,31 @@ def test_a_damaged_corpus_is_an_error_and_not_in_the_list(tmp_path: Path) -> Non
         assert [row.kind for row in list_corpora(tmp_path)] == ["builtin"] * len(BUILTIN)
 
 
+@pytest.mark.parametrize("damage", [b"", LONG.encode()[:-1], None])
+def test_a_damaged_text_is_an_error(tmp_path: Path, damage: bytes | None) -> None:
+    name = add_corpus(tmp_path, "x", [("a.txt", LONG.encode()), ("b.txt", LONG.encode())])
+    text = tmp_path / name / "0001.txt"
+    text.unlink() if damage is None else text.write_bytes(damage)
+    with pytest.raises(CorpusError, match=r"The corpus x is damaged\. Remove its folder from the texts, then add it"):
+        load_corpus(name, tmp_path)
+    assert name not in [row.name for row in list_corpora(tmp_path)]
+
+
+def test_what_a_sentence_repeats_is_one_short_line(tmp_path: Path) -> None:
+    for call in (
+        lambda name: load_corpus(name, tmp_path),
+        lambda name: decode(b"x", name),
+        lambda name: fetch(name, tmp_path),
+        lambda name: add_corpus(tmp_path, "x", [("a.csv", b"text\nx\n")], column=name),
+        lambda name: add_corpus(tmp_path, "x", [("a.txt", b"x")], column=name),
+    ):
+        with pytest.raises(CorpusError, match="an odd name") as caught:
+            call("an odd\nname\x1b[1m " + "x" * 5000)
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 600
+    with pytest.raises(CorpusError, match=r"^No text is named\. Take one of python-reference"):
+        load_corpus("", tmp_path)
+
+
 def test_the_list_reads_no_texts_and_the_data_folder_can_be_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,3 +357,10 @@ def test_preview() -> None:
     assert (shown.train_characters, shown.validation_characters, shown.vocab_size) == (8, 2, None)
     assert preview(corpus("abcab"), TokenizerConfig()).vocab_size == 6
     assert preview(corpus("abcab"), TokenizerConfig(kind="bpe", vocab_size=260)).vocab_size == 260
+
+
+def test_the_words_of_a_long_text_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TokenizerConfig(kind="word", vocab_size=1000)
+    assert word_vocabulary(corpus("one two three four five six seven eight nine ten"), config) == 3 + 9
+    monkeypatch.setattr("lmviz.corpora.summary.count_words", pytest.fail)
+    assert word_vocabulary(corpus("春眠不觉晓" * 200_001), config) == 1000

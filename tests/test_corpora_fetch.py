@@ -169,6 +169,21 @@ def test_a_fetched_corpus_is_there_and_says_where_it_comes_from(
     assert list(left.iterdir()) == [] and [path.name for path in store.iterdir()] == [name]
 
 
+def test_a_damaged_text_is_fetched_again(tmp_path: Path, made: Callable[..., None]) -> None:
+    made()
+    store = tmp_path / "data"
+    fetch("shakespeare", store)
+    whole = load_corpus("shakespeare", store).documents
+    for file in ("0002.txt", "corpus.json"):
+        (store / "shakespeare" / file).write_text("")
+        load_corpus.__globals__["_load_added"].cache_clear()  # as a new process has it
+        with pytest.raises(CorpusError, match=r"damaged\. Fetch it again: lmviz corpora add shakespeare"):
+            load_corpus("shakespeare", store)
+        assert "shakespeare" in [row.name for row in list_fetchable(store)]
+        assert fetch("shakespeare", store) is True
+        assert load_corpus("shakespeare", store).documents == whole
+
+
 def test_two_who_fetch_at_once_get_one_text(tmp_path: Path, made: Callable[..., None]) -> None:
     made()
     store = tmp_path / "data"

@@ -2,18 +2,23 @@
 
 import io
 import json
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from browser import ROOT
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 from texts import prose
 
-from lmviz.corpora import FETCHABLE
+from lmviz.config import TokenizerConfig
+from lmviz.corpora import FETCHABLE, load_corpus
 from lmviz.corpora.draft import Draft
 from lmviz.errors import CorpusError
+from lmviz.jobs.questions import QUESTIONS
+from lmviz.tokenizers import train_tokenizer
 
 CHINESE = "床前明月光，疑是地上霜。\n举头望明月，低头思故乡。\n"
 PICTURE = "![x](http://127.0.0.1/x.png)<b>`*"
@@ -42,7 +47,8 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppT
 
 
 def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
-    app.file_uploader(key="files").set_value([(name, data, "text/plain") for name, data in files]).run()
+    (uploader,) = app.file_uploader
+    uploader.set_value([(name, data, "text/plain") for name, data in files]).run()
     assert not app.exception, app.exception
     return app
 
@@ -102,7 +108,30 @@ def test_the_column_of_a_table_can_be_switched(train: Callable[..., AppTest], tm
     (meta,) = (tmp_path / "data").glob("*/corpus.json")
     assert (meta.parent / "0001.txt").read_text().startswith("title 0\ntitle 1\n")
     app = upload(app, ("other.csv", b"text,number\nwords and more words,1\n"))
-    assert app.selectbox(key="column").value is None and "column text" in shown(app)
+    assert app.selectbox(key="column_1").value is None and "column text" in shown(app)
+
+
+def test_nothing_of_a_text_that_was_added_reaches_the_next(
+    train: Callable[..., AppTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = train()
+    app.text_input(key="corpus_label").set_value("First").run()
+    app = upload(app, ("poem.txt", (CHINESE * 9).encode("gbk")))
+    app.selectbox(key="encoding").set_value("gbk").run()
+    app = upload(app, ("poem.txt", (CHINESE * 900).encode("gbk")))
+    assert len(pickle.dumps(app.session_state["own_text"])) < 5000  # the beginning of it
+    removed: list[str] = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_file", lambda self, session_id, file_id: removed.append(file_id)
+    )
+    add(app)
+    assert app.selectbox(key="encoding_1").value is None and app.text_input(key="corpus_label_1").value == ""
+    assert not app.file_uploader[0].value and len(removed) == 1
+    assert "own_text" not in app.session_state
+    app.button(key="add_text_1").click().run()
+    assert "no file to add" in app.error[0].value and len(list((tmp_path / "data").iterdir())) == 1
+    app = upload(app, ("german.txt", ("Größe\n" * 30).encode("cp1252")))
+    assert "german.txt: cp1252, 180 characters" in shown(app)
 
 
 def test_an_archive_and_files_and_a_pasted_text_are_one_corpus(train: Callable[..., AppTest], tmp_path: Path) -> None:
@@ -158,6 +187,29 @@ def test_nothing_that_a_person_typed_is_markdown(train: Callable[..., AppTest]) 
     assert "looks like PNG" in app.error[0].value
     for typed in ("![x]", "x.png)<b>"):
         assert typed not in markdown(app)
+
+
+def test_words_are_counted_by_the_answering_worker(
+    train: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = QUESTIONS["vocabulary"]
+    monkeypatch.setitem(QUESTIONS, "vocabulary", lambda *a, **more: asked.append(more["corpus"]) or real(*a, **more))
+    app = train()
+    app.segmented_control(key="tokenizer").set_value("word").run()
+    app.select_slider(key="word_vocab_size").set_value(16000).run()
+    assert not app.exception and set(asked) == {"python-reference"}
+    train_part, _ = load_corpus("python-reference").split(0.1)
+    expected = train_tokenizer(TokenizerConfig(kind="word", vocab_size=16000), train_part).vocab_size
+    assert expected < 16000 and vocabulary(app) == f"{expected:,}"
+    app.select_slider(key="word_vocab_size").set_value(500).run()
+    assert vocabulary(app) == "at most 500"
+
+
+def vocabulary(app: AppTest) -> str:
+    """What "Look at it" says."""
+    (table,) = [frame.value for frame in app.dataframe if "Vocabulary, tokens" in list(frame.value.iloc[:, 0])]
+    return str(table[table.iloc[:, 0] == "Vocabulary, tokens"].iloc[0, 1])
 
 
 def kept(name: str, store: Path, progress: Callable[[float, str], object]) -> bool:

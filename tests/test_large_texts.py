@@ -1,9 +1,11 @@
 """Large texts against the same texts in memory, and everything that can happen while one is prepared."""
 
+import gc
 import json
 import os
 import shutil
 import signal
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from lmviz.pieces import whole_tokens
 from lmviz.runs import Store
 from lmviz.training import baselines
 from lmviz.training import token_files as files_module
-from lmviz.training.data import Data, load_data, validation_batches
+from lmviz.training.data import Data, load_data, tokenize, validation_batches
 from lmviz.training.session import Session
 from lmviz.turns import IDLE, finish
 
@@ -145,7 +147,7 @@ def test_facts_and_preview_are_those_of_the_text_in_memory(
         assert ["".join(pieces) for pieces in large.documents()] == list(small.documents)
         for tokenizer in (None, *CONFIGS):
             assert preview(large, tokenizer) == preview(small, tokenizer)
-        assert word_vocabulary(large, CONFIGS[1]) == word_vocabulary(small, CONFIGS[1])
+        assert word_vocabulary(large, CONFIGS[1]) == CONFIGS[1].vocab_size  # at most
         assert word_vocabulary(small, CONFIGS[1]) == preview(small, CONFIGS[1]).vocab_size
 
 
@@ -398,3 +400,12 @@ def test_others_train_meanwhile_and_a_kill_leaves_no_half_tokens(tmp_path: Path,
     assert (folder / "meta.json").exists()
     whole = np.fromfile(folder / "train.bin", np.uint16)
     assert len(whole) == run.data()["train_tokens"]
+
+
+def test_of_large_texts_in_memory_only_the_last_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmviz.training.data.LARGE_TEXT_BYTES", 1000)
+    for size, kept in ((900, True), (1100, False)):
+        texts = [Corpus(str(i), "", "", "", "", (str(i) * size,)) for i in range(2)]
+        first, second = (weakref.ref(tokenize(text, 0.1, CONFIGS[0])) for text in texts)
+        gc.collect()
+        assert (first() is not None) == kept and second() is tokenize(texts[1], 0.1, CONFIGS[0])

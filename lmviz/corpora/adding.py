@@ -6,7 +6,8 @@ from typing import TextIO
 
 from lmviz.corpora.containers import check_size
 from lmviz.corpora.draft import Draft
-from lmviz.corpora.readers import Reading, clean, file_name, is_plain_utf8, read_files, read_path
+from lmviz.corpora.labels import clean, file_name
+from lmviz.corpora.readers import Reading, is_plain_utf8, read_files, read_path
 from lmviz.corpora.text_encoding import is_control, not_text
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_CONTROL_SHARE, MAX_FILE_BYTES, MAX_UPLOAD_BYTES, MAX_WHOLE_BYTES

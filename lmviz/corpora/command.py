@@ -8,6 +8,7 @@ from lmviz.config import CorpusConfig
 from lmviz.corpora.adding import add_path
 from lmviz.corpora.catalog import FETCHABLE
 from lmviz.corpora.fetch import fetch
+from lmviz.corpora.labels import clean
 from lmviz.corpora.store import data_dir, is_text_path, list_corpora, load_corpus, read_about
 from lmviz.errors import N_, CorpusError
 
@@ -42,7 +43,7 @@ def add(source: str, label: str = "", *, column: str | None = None, encoding: st
     if not is_text_path(source):
         raise CorpusError(
             N_("There is nothing to fetch and no file named {name}. Take one of {known}, or the path of a text."),
-            name=source,
+            name=clean(source),
             known=", ".join(FETCHABLE),
         )
     return {"new": True, **_describe(add_path(data_dir(), Path(source), label, column=column, encoding=encoding))}

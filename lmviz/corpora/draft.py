@@ -5,12 +5,15 @@ import json
 import re
 import shutil
 import tempfile
+import time
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from filelock import FileLock, Timeout
 
 from lmviz.corpora.builtin import BUILTIN
 from lmviz.corpora.catalog import FETCHABLE
@@ -19,11 +22,15 @@ from lmviz.errors import N_, CorpusError
 from lmviz.limits import MIN_CORPUS_CHARACTERS
 
 META = "corpus.json"
+_LOCK = "lock"
+_QUIET = 10.0
+"""Seconds after which a draft without a lock has no writer who is about to take it."""
 
 
 class Draft:
     """`with Draft(store) as draft`: add documents, then publish; without that nothing stays.
 
+    Its writer holds a lock that the system frees when it dies; the next draft removes what it left.
     A full disk raises a CorpusError.
     """
 
@@ -35,10 +42,14 @@ class Draft:
     def __enter__(self) -> Self:
         with disk_errors():
             self.store.mkdir(parents=True, exist_ok=True)
+            _remove_dead(self.store)
             self._folder = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.store))
+            self._lock = FileLock(self._folder / _LOCK)
+            self._lock.acquire()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._lock.release()
         shutil.rmtree(self._folder, ignore_errors=True)  # not there any more if it was published
 
     def add(self, pieces: Iterable[str], original: str, encoding: str, column: str | None = None) -> None:
@@ -80,6 +91,8 @@ class Draft:
         with disk_errors():
             (self._folder / META).write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
             self._folder.chmod(0o755)
+            self._lock.release()
+            (self._folder / _LOCK).unlink(missing_ok=True)
             return self._rename(title, name)
 
     def _rename(self, title: str, fixed: str | None) -> str:
@@ -99,6 +112,17 @@ class Draft:
                     raise
             if fixed:
                 raise taken(name)
+
+
+def _remove_dead(store: Path) -> None:
+    """Drafts of writers that were killed."""
+    for draft in store.glob(".draft-*"):
+        try:
+            if time.time() - draft.stat().st_mtime > _QUIET:
+                with FileLock(draft / _LOCK, timeout=0):
+                    shutil.rmtree(draft, ignore_errors=True)
+        except (OSError, Timeout):
+            continue  # it is being written, or is gone by now
 
 
 def taken(name: str) -> CorpusError:

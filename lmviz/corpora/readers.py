@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from lmviz.corpora.containers import check_count, check_size, folder_files, zip_files
-from lmviz.corpora.tables import is_table, read_table
+from lmviz.corpora.containers import EMPTY, HIDDEN, NOT_TEXT, check_count, check_size, folder_files, zip_files
+from lmviz.corpora.labels import clean, file_name
+from lmviz.corpora.rows import is_table
+from lmviz.corpora.tables import read_table
 from lmviz.corpora.text_encoding import EmptyTextError, NotTextError, codec_name, decode
 from lmviz.errors import N_, CorpusError
-from lmviz.limits import MAX_DOCUMENTS, MAX_LABEL, MAX_UPLOAD_BYTES, MAX_WHOLE_BYTES
+from lmviz.limits import MAX_DOCUMENTS, MAX_UPLOAD_BYTES, MAX_WHOLE_BYTES
 
 
 @dataclass(frozen=True)
@@ -101,17 +103,6 @@ def is_plain_utf8(path: Path, column: str | None, encoding: str | None) -> bool:
     return plain and column is None and (encoding is None or codec_name(encoding) == "utf-8")
 
 
-def file_name(name: str) -> str:
-    """The last part of a path, as a label."""
-    return clean(PurePosixPath(name.replace("\\", "/")).name) or "text"
-
-
-def clean(label: str) -> str:
-    """One line of printable characters."""
-    printable = "".join(c if c.isprintable() else " " for c in label)
-    return " ".join(printable.split())[:MAX_LABEL].strip()
-
-
 def _texts_in(
     container: str, files: Iterable[tuple[str, bytes]], column: str | None, encoding: str | None, left_out: Counter[str]
 ) -> list[TextFile]:
@@ -121,9 +112,9 @@ def _texts_in(
         try:
             found.append(_read_file(file_name(name), data, column, encoding))
         except EmptyTextError:
-            left_out["empty"] += 1
+            left_out[EMPTY] += 1
         except NotTextError:
-            left_out["not text"] += 1
+            left_out[NOT_TEXT] += 1
     if not found:
         raise CorpusError(N_("There is no text in {name}. Put .txt files into it."), name=container)
     return found
@@ -150,6 +141,6 @@ def _checked(files: list[TextFile], left_out: Counter[str], column: str | None) 
         raise CorpusError(
             N_("{name} is not a table, so it has no column {column}. Leave the column out."),
             name=files[0].name,
-            column=column,
+            column=clean(column),
         )
-    return Reading(tuple(files), {kind: count for kind, count in left_out.items() if count})
+    return Reading(tuple(files), {kind: left_out[kind] for kind in (HIDDEN, EMPTY, NOT_TEXT) if left_out[kind]})

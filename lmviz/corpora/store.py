@@ -14,6 +14,7 @@ from lmviz.corpora.catalog import FETCHABLE
 from lmviz.corpora.containers import check_size, folder_paths
 from lmviz.corpora.corpus import Corpus
 from lmviz.corpora.draft import META
+from lmviz.corpora.labels import clean
 from lmviz.corpora.large import File, LargeCorpus
 from lmviz.corpora.readers import is_plain_utf8, read_path
 from lmviz.errors import N_, CorpusError
@@ -92,20 +93,24 @@ def is_text_path(path: str) -> bool:
 
 def unknown_text(name: str, store: Path) -> CorpusError:
     """The error that says what texts there are."""
+    if not name:
+        return CorpusError(
+            N_("No text is named. Take one of {known}, or the path of a text."), known=", ".join(BUILTIN)
+        )
     if name in FETCHABLE:
         return CorpusError(N_("The text {name} is not here yet. Fetch it: lmviz corpora add {name}."), name=name)
     known = [summary.name for summary in list_corpora(store)]
-    close = difflib.get_close_matches(name.lower(), known, n=1)
+    close = difflib.get_close_matches(clean(name).lower(), known, n=1)
     if close:
         return CorpusError(
             N_("There is no corpus and no file {name}. Did you mean {suggestion}? Known corpora: {known}."),
-            name=name,
+            name=clean(name),
             suggestion=close[0],
             known=", ".join(known),
         )
     return CorpusError(
         N_("There is no corpus and no file {name}. Take one of {known}, or the path of a text."),
-        name=name,
+        name=clean(name),
         known=", ".join(known),
     )
 
@@ -159,9 +164,10 @@ def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
 def _load_added(meta: Path, modified: int) -> Corpus | LargeCorpus:
     try:
         about = _read_meta(meta)
-        about = _read_meta(meta)
         texts = tuple(map(File.at, sorted(meta.parent.glob("*.txt"))))
         size = sum(file.size for file in texts)
+        if not _is_whole(about, size):
+            raise ValueError("a text was changed")
         check_size(size, MAX_FILE_BYTES)
         files = about["files"]
         labels = (
@@ -203,8 +209,18 @@ def read_about(name: str, data: Path) -> dict[str, Any]:
         raise _damaged(name) from error
 
 
+def _is_whole(about: dict[str, Any], size: int) -> bool:
+    """Whether the texts have as many bytes as corpus.json says; one made by hand may not say it."""
+    seen = about.get("preview")
+    return seen is None or seen["bytes"] == size
+
+
 def _damaged(name: str) -> CorpusError:
-    return CorpusError(N_("The corpus {name} is damaged. Add its text again."), name=name)
+    if name in FETCHABLE:
+        return CorpusError(N_("The corpus {name} is damaged. Fetch it again: lmviz corpora add {name}."), name=name)
+    return CorpusError(
+        N_("The corpus {name} is damaged. Remove its folder from the texts, then add it again."), name=name
+    )
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -225,6 +241,8 @@ def list_corpora(data: Path | None = None) -> list[CorpusSummary]:
             continue
         try:
             about = _read_meta(meta)
+            if not _is_whole(about, sum(path.stat().st_size for path in meta.parent.glob("*.txt"))):
+                continue
             row = CorpusSummary(
                 meta.parent.name, about["title"], _description(meta.parent.name, about),
                 "fetched" if about.get("kind") == "fetched" else "added",

@@ -1,6 +1,5 @@
 """What a person wants to see of a corpus before training on it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lmviz.config import TokenizerConfig
@@ -11,6 +10,9 @@ from lmviz.limits import TOKENIZER_SAMPLE
 from lmviz.pieces import text_chunks
 from lmviz.tokenizers import SPECIAL_TOKENS, train_tokenizer
 from lmviz.words import count_words
+
+WORDS_COUNTED_IN = 1_000_000
+"""Characters that a text may have for its words to be counted, which takes a second then."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,12 @@ def _preview_large(
 
 
 def word_vocabulary(corpus: Corpus | LargeCorpus, config: TokenizerConfig, validation_fraction: float = 0.1) -> int:
-    """Tokens that a word tokenizer of this text would have; reads no further than it takes to know.
+    """Tokens that a word tokenizer of this text would have; of a long text, which is not read for it, at most.
 
     Raises:
         CorpusError: the corpus is too short to be split.
     """
-    pieces: Iterable[str]
-    if isinstance(corpus, LargeCorpus):
-        pieces = corpus.sample(corpus.border(validation_fraction), TOKENIZER_SAMPLE)
-    else:
-        pieces = text_chunks(corpus.split(validation_fraction)[0])
-    return len(SPECIAL_TOKENS) + count_words(pieces, config.vocab_size - len(SPECIAL_TOKENS))
+    if isinstance(corpus, LargeCorpus) or corpus.characters > WORDS_COUNTED_IN:
+        return config.vocab_size
+    train, _ = corpus.split(validation_fraction)
+    return len(SPECIAL_TOKENS) + count_words(text_chunks(train), config.vocab_size - len(SPECIAL_TOKENS))

@@ -3,8 +3,8 @@
 import codecs
 import unicodedata
 
-from charset_normalizer import from_bytes
-
+from lmviz.corpora.guessing import likeliest
+from lmviz.corpora.labels import clean
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_CONTROL_SHARE
 
@@ -15,16 +15,6 @@ ENCODINGS: tuple[str, ...] = (
 )  # fmt: skip
 """Encodings that a person may name; aliases of them are welcome."""
 
-_GUESSED = ["gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp1252", "latin_1", "cp1251", "koi8_r"]
-_EVERYDAY = {
-    "gb18030": (0xB0, 0xD7),
-    "big5": (0xA4, 0xC6),
-    "shift_jis": (0x82, 0x97),
-    "euc_jp": (0xA4, 0xCF),
-    "euc_kr": (0xB0, 0xC8),
-}
-"""First bytes of everyday letters: level 1 of the Chinese and Japanese standards, kana, Hangul."""
-_SAMPLE = 2000
 _BOMS = (  # UTF-32's begins with UTF-16's, so it is looked for first
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -41,6 +31,7 @@ _SIGNATURES = (
     (b"\x1f\x8b", "GZIP"),
 )
 _PLAIN_CONTROLS = frozenset("\t\n\v\f\r")
+_CONTROLS = bytes(code for code in range(32) if chr(code) not in _PLAIN_CONTROLS)
 
 
 class NotTextError(CorpusError):
@@ -55,7 +46,7 @@ def decode(data: bytes, encoding: str | None = None, *, name: str = "text") -> t
     r"""(text, encoding): the text with \n as its only line end, and Python's name of the encoding it was in.
 
     Without `encoding`: a byte order mark decides, then UTF-8, then UTF-16 without a mark (known by its zero bytes),
-    then what charset-normalizer finds most likely. `name` is how errors call the file.
+    then the likeliest of some others (lmviz.corpora.guessing). `name` is how errors call the file.
 
     Raises:
         EmptyTextError, NotTextError: there is no text in it.
@@ -111,7 +102,7 @@ def codec_name(encoding: str) -> str:
     if codec not in {codecs.lookup(known).name for known in ENCODINGS}:
         raise CorpusError(
             N_("There is no text encoding {encoding}. Take one of these: {known}."),
-            encoding=encoding,
+            encoding=clean(encoding),
             known=", ".join(ENCODINGS),
         )
     return codec
@@ -145,16 +136,22 @@ def _decode_with_zeros(data: bytes, name: str) -> tuple[str, str]:
     """UTF-16 without a mark, or nothing: the high bytes of a text are fewer different ones than the low bytes."""
     low_first = (len(set(data[1::2])), -data[1::2].count(0))
     high_first = (len(set(data[0::2])), -data[0::2].count(0))
-    encoding = "utf-16-le" if low_first < high_first else "utf-16-be"
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        raise not_text(name) from None
-    stray = data.count(0) < len(data) / 4 and _is_utf8(data)  # a text with zero bytes in it, read as Chinese
-    unknown = any(unicodedata.category(c) in ("Cn", "Co") for c in set(text))
-    if stray or unknown or "\0" in text or not any(" " <= c <= "~" or c == "\n" for c in text):
-        raise not_text(name)
-    return text, encoding
+    orders = ("utf-16-le", "utf-16-be") if low_first < high_first else ("utf-16-be", "utf-16-le")
+    for encoding in () if _is_bytes_with_zeros(data) else orders:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        unknown = any(unicodedata.category(c) in ("Cn", "Co") for c in set(text))
+        if not unknown and "\0" not in text and any(" " <= c <= "~" or c == "\n" for c in text):
+            return text, encoding
+    raise not_text(name)
+
+
+def _is_bytes_with_zeros(data: bytes) -> bool:
+    """UTF-8 with a few stray zeros, which would be Chinese in UTF-16. Cyrillic in UTF-16 is full of other controls."""
+    controls = len(data) - data.count(0) - len(data.translate(None, _CONTROLS))
+    return data.count(0) < len(data) / 4 and controls < len(data) / 4 and _is_utf8(data)
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -166,29 +163,16 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _guess(data: bytes, name: str) -> tuple[str, str]:
-    """The likeliest encoding of the lines that tell: those with bytes above 127."""
-    telling = b"\n".join(line for line in data.split(b"\n") if not line.isascii())
-    matches = list(from_bytes(telling, cp_isolation=_GUESSED, enable_fallback=False))
-    for match in sorted(matches, key=lambda match: -_everyday(str(match)[:_SAMPLE], match.encoding)):
+    """The likeliest encoding that has all of these bytes."""
+    for encoding in likeliest(data):
         try:
-            return data.decode(match.encoding), codecs.lookup(match.encoding).name
+            return data.decode(encoding), encoding
         except UnicodeDecodeError:
             continue
     raise NotTextError(
         N_("The encoding of {name} cannot be told. Name it, or save the file as UTF-8."),
         name=name,
     )
-
-
-def _everyday(text: str, encoding: str) -> float:
-    """Share of letters in daily use, if the text were in this encoding: decides what a few lines of CJK leave open."""
-    letters = [c for c in text if c > "\x7f" and c.isalpha()]
-    if encoding not in _EVERYDAY:
-        return 0.7  # an 8-bit encoding: better than rare characters, worse than daily ones
-    if encoding in ("shift_jis", "euc_jp") and not any("ぁ" <= c <= "ヿ" for c in letters):
-        return 0.0  # no Japanese without kana
-    low, high = _EVERYDAY[encoding]
-    return sum(low <= c.encode(encoding)[0] <= high for c in letters) / max(1, len(letters))
 
 
 def empty(name: str) -> EmptyTextError:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from lmviz.checkpoints import load_model
-from lmviz.config import RunConfig
+from lmviz.config import RunConfig, TokenizerConfig
+from lmviz.corpora import load_corpus, word_vocabulary
 from lmviz.costs import check_costs
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import generate
@@ -93,6 +94,12 @@ def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answe
     yield {"parameters": model.parameter_count(), "seconds_per_step": best}
 
 
+def ask_vocabulary(store: Store, corpus: str, tokenizer: dict[str, Any]) -> Answer:
+    """One piece {"vocab_size"}: tokens that a word tokenizer has at most. Here, because jieba's dictionary is large."""
+    text = load_corpus(corpus, allow_paths=False)
+    yield {"vocab_size": word_vocabulary(text, TokenizerConfig.model_validate(tokenizer))}
+
+
 def _in_pieces(turns: Turns[Result]) -> Generator[dict[str, Any], None, Result]:
     """Long preparations answer with empty pieces, so that other answers have their turns in between; what can only wait
     says so.
@@ -128,5 +135,6 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "generate": ask_generate,
     "score": ask_score,
     "estimate": ask_estimate,
+    "vocabulary": ask_vocabulary,
     "learning_rates": ask_learning_rates,
 }

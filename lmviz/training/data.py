@@ -18,6 +18,7 @@ from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import Corpus, LargeCorpus, load_corpus
 from lmviz.costs import check_tokens
 from lmviz.errors import N_, RunError
+from lmviz.limits import LARGE_TEXT_BYTES
 from lmviz.models.base import Batch
 from lmviz.runs import Run, write_json
 from lmviz.tokenizers import UNK, Tokenizer, train_tokenizer
@@ -118,9 +119,16 @@ def load_data(corpus_config: CorpusConfig, tokenizer_config: TokenizerConfig, sh
     return tokenize(corpus, corpus_config.validation_fraction, tokenizer_config)
 
 
-@lru_cache(maxsize=4)
 def tokenize(corpus: Corpus, validation_fraction: float, tokenizer_config: TokenizerConfig) -> Data:
-    """Split and tokenize. The last few are kept, so that four runs on one text prepare it once a process."""
+    """Split and tokenize. The last few are kept, so that four runs on one text prepare it once a process.
+
+    Of texts that are large all the same (tables, folders and archives are never read in pieces) the last one.
+    """
+    keep = _last_one if corpus.characters >= LARGE_TEXT_BYTES else _last_four
+    return keep(corpus, validation_fraction, tokenizer_config)
+
+
+def _tokenize(corpus: Corpus, validation_fraction: float, tokenizer_config: TokenizerConfig) -> Data:
     train, validation = corpus.split(validation_fraction)
     tokenizer = train_tokenizer(tokenizer_config, train, validation)
     tokens, validation_tokens = tokenizer.encode_documents(train), tokenizer.encode_documents(validation)
@@ -135,6 +143,10 @@ def tokenize(corpus: Corpus, validation_fraction: float, tokenizer_config: Token
         train_unknown=int(np.count_nonzero(tokens == UNK)),
         validation_unknown=int(np.count_nonzero(validation_tokens == UNK)),
     )
+
+
+_last_four = lru_cache(maxsize=4)(_tokenize)
+_last_one = lru_cache(maxsize=1)(_tokenize)
 
 
 def _tokenize_large(

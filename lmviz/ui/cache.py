@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from lmviz.config import RunConfig, TokenizerConfig
-from lmviz.corpora import Preview, load_corpus, preview, word_vocabulary
+from lmviz.corpora import Preview, load_corpus, preview
 from lmviz.jobs.base import Jobs
 from lmviz.jobs.inline import InlineJobs
 from lmviz.jobs.pool import LocalPool
@@ -57,9 +57,10 @@ def corpus_preview(name: str) -> Preview:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def vocabulary_size(name: str, tokenizer: TokenizerConfig) -> int:
-    """Tokens in the vocabulary; for byte pairs the number aimed at, which is exact but for very short texts."""
+    """Tokens in the vocabulary; what is aimed at in words and byte pairs is reached but for short texts."""
     if tokenizer.kind == "word":
-        return word_vocabulary(load_corpus(name, allow_paths=False), tokenizer)
+        with closing(ask("vocabulary", corpus=name, tokenizer=tokenizer.model_dump(mode="json"))) as answer:  # type: ignore[type-var]
+            return int(next(answer)["vocab_size"])
     return tokenizer.vocab_size if tokenizer.kind == "bpe" else corpus_preview(name).distinct_characters + 3
 
 

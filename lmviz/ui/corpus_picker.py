@@ -21,7 +21,6 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
     labels = {name: f"{_title(row)} · {kinds[row.kind]}" for name, row in known.items()}
     if added := st.session_state.pop("corpus_added", None):
         st.session_state["corpus"] = added
-        st.session_state["pasted"] = ""
         st.session_state["texts_added"] = st.session_state.get("texts_added", 0) + 1
     if st.session_state.get("corpus") not in (None, *known):
         st.session_state["corpus"] = DEFAULT
@@ -88,7 +87,7 @@ def _preview(row: CorpusSummary, tokenizer: TokenizerConfig, seen: Preview) -> N
         _("Characters"): f"{seen.characters:,}",
         _("Size"): f"{seen.bytes / 1e6:.2f} MB",
         _("Different characters"): f"{seen.distinct_characters:,}",
-        _("Vocabulary, tokens"): f"{cache.vocabulary_size(row.name, tokenizer):,}",
+        _("Vocabulary, tokens"): _vocabulary(cache.vocabulary_size(row.name, tokenizer), tokenizer),
         _("For training"): f"{seen.train_characters:,}",
         _("For validation (the end)"): f"{seen.validation_characters:,}",
     }
@@ -106,6 +105,13 @@ def _preview(row: CorpusSummary, tokenizer: TokenizerConfig, seen: Preview) -> N
     )
     st.caption(_("It begins"))
     st.code("\n".join(seen.lines), language=None, height=200)
+
+
+def _vocabulary(size: int, tokenizer: TokenizerConfig) -> str:
+    """All of what was asked for is there unless the text is short."""
+    if tokenizer.kind != "char" and size == tokenizer.vocab_size:
+        return _("at most {count}").format(count=f"{size:,}")
+    return f"{size:,}"
 
 
 def visible(character: str) -> str:
