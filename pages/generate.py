@@ -7,7 +7,8 @@ import streamlit as st
 from lmviz.errors import LmvizError
 from lmviz.ui import cache
 from lmviz.ui.decoding_controls import decoding_controls
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.errors import show_error
+from lmviz.ui.i18n import _
 from lmviz.ui.run_picker import checkpoint_slider, run_picker
 from lmviz.ui.shell import begin
 from lmviz.ui.tokens import token_html
@@ -38,7 +39,7 @@ with right:
                 place.html(token_html(decoding["prompt"], tokens, writing=True))
             st.session_state[key] = (decoding, tokens, last)
         except LmvizError as error:
-            st.error(translate_error(error))
+            show_error(error)
             st.stop()
     if key not in st.session_state:
         sample = run.samples()

@@ -12,9 +12,11 @@ from streamlit.testing.v1 import AppTest
 from test_training import small_config
 from texts import prose
 
+from lmviz.config import RunConfig
 from lmviz.errors import LmvizError
 from lmviz.runs import Run, Store
 from lmviz.training.foreground import train_here
+from lmviz.ui.errors import markdown_safe
 from lmviz.ui.shell import PAGES
 
 FILES = [file for section in PAGES.values() for file, _, _ in section]
@@ -53,6 +55,17 @@ def trained(places: Path, name: str = "") -> Run:
     run = Store(places / "runs").create(small_config("lstm", text).model_copy(update={"name": name}))
     train_here(run, quiet=True)
     return run
+
+
+@pytest.fixture
+def tick(visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Opens Runs with these runs ticked, which a test without a browser cannot do by itself."""
+
+    def open_page(*runs: Run) -> AppTest:
+        monkeypatch.setattr("lmviz.ui.runs_table.runs_table", lambda *args, **options: list(runs))
+        return visit("runs")
+
+    return open_page
 
 
 def words(app: AppTest) -> str:
@@ -173,3 +186,39 @@ def test_the_server_never_imports_torch() -> None:
         " assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+PICTURE = "![x](http://127.0.0.1/p.png)"
+
+
+@pytest.mark.parametrize("what", ["fork", "duplicate", "failed run", "text"])
+def test_an_error_shows_what_a_person_typed_as_text(
+    visit: Callable[..., AppTest], tick: Callable[..., AppTest], places: Path, what: str
+) -> None:
+    run = trained(places)
+    if what == "failed run":
+        error = LmvizError("No {it}.", it=PICTURE).to_dict()
+        run.write_status(run.status().model_copy(update={"state": "failed", "error": error}))
+    app = visit("train", runs=run.id)
+    if what == "fork":
+        app.text_area(key=f"fork_more_{run.id}").set_value(f"{PICTURE}=3")
+        app.button(key=f"fork_go_{run.id}").click().run()
+    elif what in ("duplicate", "text"):
+        change = f"{PICTURE}=3" if what == "duplicate" else f"corpus.name={PICTURE}"
+        app = tick(run)
+        app.text_area(key=f"changes_{run.id}").set_value(change)
+        app.button(key=f"duplicate_{run.id}").click().run()
+    assert not app.exception
+    shown = [error.value for error in app.error]
+    assert shown and all("127" in words and PICTURE not in words for words in shown)
+    assert markdown_safe(PICTURE) in shown[0]
+
+
+def test_the_table_of_differences_fetches_no_picture(tick: Callable[..., AppTest], places: Path) -> None:
+    run, other = trained(places, PICTURE), trained(places, "other")
+    values = other.config().model_dump(mode="json")
+    values["recording"]["sample_prompt"] = PICTURE
+    (other.path / "config.json").write_text(RunConfig.model_validate(values).model_dump_json(), encoding="utf-8")
+    table = tick(run, other).dataframe[-1].value
+    assert "! [x](http://127.0.0.1/p.png)" in list(table.columns) + table.to_numpy().ravel().tolist()
+    assert not any(PICTURE in str(cell) for cell in [*table.columns, *table.to_numpy().ravel()])

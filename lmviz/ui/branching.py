@@ -7,7 +7,8 @@ from lmviz.forks import is_exact
 from lmviz.runs import Run
 from lmviz.training.extend import reopen
 from lmviz.ui import cache
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.errors import show_error
+from lmviz.ui.i18n import _
 from lmviz.ui.start import start_fork
 
 
@@ -54,7 +55,7 @@ def _branch_off(run: Run, step: int, settings: list[str]) -> None:
     try:
         new = start_fork(run, step, settings, f"{name}: {what}" if what else name)
     except LmvizError as error:
-        st.error(translate_error(error))
+        show_error(error)
         return
     st.session_state["branches"] = st.session_state.get("branches", 0) + 1
     st.switch_page("pages/train.py", query_params={"runs": f"{run.id},{new.id}"})
@@ -79,7 +80,7 @@ def longer_control(run: Run) -> None:
             try:
                 reopen(run, int(steps))
             except LmvizError as error:
-                st.error(translate_error(error))
+                show_error(error)
                 return
             cache.jobs().start(run.id, cache.owner())
             st.session_state["just_started"] = True

@@ -17,7 +17,8 @@ from lmviz.ui import cache
 from lmviz.ui.branching import fork_control, longer_control
 from lmviz.ui.chart import chart
 from lmviz.ui.comparison import alt_text, caption, comparison_figure, difference_words, run_styles, verdict
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.errors import plain_cell, show_error
+from lmviz.ui.i18n import _
 from lmviz.ui.start import start_runs
 
 
@@ -62,7 +63,7 @@ def _duplicate(run: Run) -> None:
             try:
                 (new,) = start_runs([changed_config(run, text)])
             except LmvizError as error:
-                st.error(translate_error(error))
+                show_error(error)
                 return
             st.switch_page("pages/train.py", query_params={"runs": f"{run.id},{new.id}"})
 
@@ -94,7 +95,7 @@ def _resume(run: Run) -> None:
             if status.state != "paused":  # a paused run is still in its worker's hands
                 reopen(run)
         except LmvizError as error:
-            st.error(translate_error(error))
+            show_error(error)
             return
         cache.jobs().start(run.id, cache.owner())
         st.switch_page("pages/train.py", query_params={"runs": run.id})
@@ -108,7 +109,7 @@ def _delete(runs: Sequence[Run]) -> None:
         st.text(_("Delete for good:") + "\n" + "\n".join(f"{run.config().name} ({run.id})" for run in own))
         st.button(_("Delete"), key="delete_for_good", type="primary", on_click=_delete_these, args=[own])
     if error := st.session_state.pop("delete_error", None):
-        st.error(error)
+        show_error(error)
 
 
 def _delete_these(runs: Sequence[Run]) -> None:
@@ -117,7 +118,7 @@ def _delete_these(runs: Sequence[Run]) -> None:
         try:
             cache.store().delete(run)
         except LmvizError as error:
-            st.session_state["delete_error"] = translate_error(error)
+            st.session_state["delete_error"] = error.to_dict()
             return
 
 
@@ -137,5 +138,6 @@ def _compare(runs: Sequence[Run]) -> None:
     if not table:
         st.caption(_("Nothing: all settings are the same."))
         return
-    rows = [["–" if value is None else str(value) for value in values] for values in table.values()]
-    st.dataframe(pd.DataFrame(rows, index=list(table), columns=[view.label for view in views]), width="stretch")
+    rows = [["–" if value is None else plain_cell(str(value)) for value in values] for values in table.values()]
+    names = [plain_cell(view.label) for view in views]
+    st.dataframe(pd.DataFrame(rows, index=list(table), columns=names), width="stretch")

@@ -13,8 +13,9 @@ from lmviz.limits import MAX_CARDS, MAX_SEEDS
 from lmviz.presets import MODEL_PRESETS, SIZES, preset
 from lmviz.settings import validated
 from lmviz.ui import cache
+from lmviz.ui.errors import error_words, show_error
 from lmviz.ui.fields import field_control
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.i18n import _
 from lmviz.ui.rate_finder import find_button, find_dialog
 from lmviz.ui.theme import label
 
@@ -54,7 +55,7 @@ def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Calla
                     configs.append(config)
             except (ConfigError, CorpusError) as error:
                 broken = True
-                st.error(translate_error(error))
+                show_error(error)
     button_place.button(
         _("Train"), type="primary", icon=":material/play_arrow:", key="train", width="stretch",
         disabled=broken or not configs,
@@ -175,7 +176,7 @@ def _cost(config: RunConfig, vocab_size: int) -> None:
     try:
         cost = cache.estimate(config, vocab_size)
     except LmvizError as error:
-        st.caption(f"{parameters} · {translate_error(error)}")
+        st.caption(f"{parameters} · {error_words(error)}")
         return
     if cost is None:
         st.caption(parameters)
