@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 from test_compare import run_with
-from test_pages import places, trained, visit, words  # noqa: F401 - fixtures
+from test_pages import places, tick, trained, visit, words  # noqa: F401 - fixtures
 
 from lmviz.compare import changes, leads, read_view, run_sets
 from lmviz.config import RunConfig
@@ -230,3 +230,39 @@ def test_a_fork_of_a_sample_is_possible() -> None:
     step = sample.checkpoint_steps()[2]
     config = fork_config(sample, step)
     assert config.fork and config.fork.step == step
+
+
+def test_the_limit_on_runs_holds_for_those_that_go_on(
+    tick: Callable[..., AppTest],  # noqa: F811
+    places: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended, stopped = trained(places), trained(places)
+    stopped.write_status(stopped.status().model_copy(update={"state": "stopped", "steps": 60}))
+    app = tick(ended)
+    monkeypatch.setattr("lmviz.ui.start.MAX_ACTIVE_RUNS", 0)
+    app.button(key=f"longer_go_{ended.id}").click().run()
+    assert not app.exception and any("are allowed at a time" in error.value for error in app.error)
+    app = tick(stopped)
+    app.button(key=f"resume_{stopped.id}").click().run()
+    assert not app.exception and any("are allowed at a time" in error.value for error in app.error)
+    assert {ended.status().state, stopped.status().state} == {"finished", "stopped"}
+    monkeypatch.setattr("lmviz.ui.start.MAX_ACTIVE_RUNS", 1)
+    app.button(key=f"resume_{stopped.id}").click().run()
+    status = stopped.status()
+    assert not app.exception and (status.state, status.step) == ("finished", 60)
+    assert status.owner == app.session_state["owner"], "it counts as a run of whoever let it go on"
+
+
+@pytest.mark.parametrize(("step", "offered"), [(999_500, True), (1_000_000, False)])
+def test_near_the_most_steps_a_run_can_be_longer_and_at_them_it_cannot(
+    visit: Callable[..., AppTest],  # noqa: F811
+    places: Path,  # noqa: F811
+    step: int,
+    offered: bool,
+) -> None:
+    run = trained(places)
+    run.write_status(run.status().model_copy(update={"step": step, "steps": step}))
+    app = visit("train", runs=run.id)
+    found = [number.value for number in app.number_input if number.key == f"longer_steps_{run.id}"]
+    assert found == ([1_000_000] if offered else [])

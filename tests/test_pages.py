@@ -12,10 +12,13 @@ from streamlit.testing.v1 import AppTest
 from test_training import small_config
 from texts import prose
 
-from lmviz.config import RunConfig
+from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
+from lmviz.corpora import add_corpus
 from lmviz.errors import LmvizError
 from lmviz.runs import Run, Store
+from lmviz.training.data import load_data
 from lmviz.training.foreground import train_here
+from lmviz.turns import finish
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.shell import PAGES
 
@@ -49,9 +52,9 @@ def visit(places: Path) -> Callable[..., AppTest]:
     return open_page
 
 
-def trained(places: Path, name: str = "") -> Run:
+def trained(places: Path, name: str = "", characters: int = 6000) -> Run:
     text = places / "prose.txt"
-    text.write_text(prose(), encoding="utf-8")
+    text.write_text(prose(characters), encoding="utf-8")
     run = Store(places / "runs").create(small_config("lstm", text).model_copy(update={"name": name}))
     train_here(run, quiet=True)
     return run
@@ -66,6 +69,11 @@ def tick(visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> Call
         return visit("runs")
 
     return open_page
+
+
+def short_text(places: Path, characters: int) -> str:
+    """Add a text of about so many characters."""
+    return add_corpus(places / "data", "Short", [("short.txt", prose(characters).encode())])
 
 
 def words(app: AppTest) -> str:
@@ -222,3 +230,52 @@ def test_the_table_of_differences_fetches_no_picture(tick: Callable[..., AppTest
     table = tick(run, other).dataframe[-1].value
     assert "! [x](http://127.0.0.1/p.png)" in list(table.columns) + table.to_numpy().ravel().tolist()
     assert not any(PICTURE in str(cell) for cell in [*table.columns, *table.to_numpy().ravel()])
+
+
+@pytest.mark.parametrize(("kind", "characters"), [("char", 100), ("word", 300), ("bpe", 300)])
+def test_a_text_too_short_in_its_tokens_is_refused_on_the_page(
+    visit: Callable[..., AppTest], places: Path, kind: str, characters: int
+) -> None:
+    """Its characters would do for words and byte pairs, its tokens do not."""
+    name = short_text(places, characters)
+    app = visit("train")
+    app.selectbox(key="corpus").set_value(name).run()
+    app.segmented_control(key="tokenizer").set_value(kind).run()
+    context = app.number_input(key="training_0_lstm_small_context_length")
+    context.set_value(128).run()
+    assert not app.exception
+    counted = finish(load_data(CorpusConfig(name=name), TokenizerConfig(kind=kind)))
+    assert len(counted.train) <= 128, "the fixture is what the test says"
+    assert any(f"{len(counted.train)} training tokens" in error.value for error in app.error)
+    assert app.button(key="train").disabled
+    assert not [button for button in app.button if button.key == "find_rate_0_lstm_small"], "nor its learning rate"
+    context.set_value(16).run()
+    assert [button for button in app.button if button.key == "find_rate_0_lstm_small"]
+
+
+def test_no_learning_rate_is_looked_for_where_a_model_is_refused(visit: Callable[..., AppTest]) -> None:
+    app = visit("train")
+    keys = {"find_rate_0_lstm_small", "find_rate_1_gpt_small"}
+    assert keys <= {button.key for button in app.button}
+    app.number_input(key="model_0_lstm_small_hidden_size").set_value(1024).run()
+    app.number_input(key="training_0_lstm_small_batch_size").set_value(1024).run()
+    assert keys & {button.key for button in app.button} == {"find_rate_1_gpt_small"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("corpus.name=python-reference\ncorpus.column=text", "neither column nor encoding"),
+     ("corpus.name=python-reference\ncorpus.encoding=gbk", "neither column nor encoding"),
+     ("corpus.name=short\ntraining.context_length=128", "has 97 training tokens"),
+     ("training.context_length=1000", "too short")],
+)  # fmt: skip
+def test_a_changed_copy_that_cannot_train_is_refused(
+    visit: Callable[..., AppTest], places: Path, change: str, words: str
+) -> None:
+    run = trained(places, characters=500)
+    short_text(places, 100)
+    visit("runs")
+    from lmviz.ui import run_actions
+
+    with pytest.raises(LmvizError, match=words):
+        run_actions.changed_config(run, change)
