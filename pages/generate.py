@@ -1,10 +1,9 @@
 """Generate: let a trained model write, from any moment of its training."""
 
-import math
-
 import streamlit as st
 
 from lmviz.errors import LmvizError
+from lmviz.summary import perplexity_words
 from lmviz.ui import cache
 from lmviz.ui.decoding_controls import decoding_controls
 from lmviz.ui.errors import show_error
@@ -56,7 +55,7 @@ with right:
             count=len(tokens),
             step=f"{last['step']:,}",
             speed=f"{last['tokens_per_second'] or 0:,.0f}",
-            perplexity=f"{math.exp(mean):.2f}",
+            perplexity=perplexity_words(mean, 2),
         )
     )
     st.caption(

@@ -15,7 +15,7 @@ from texts import prose
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import add_corpus
 from lmviz.errors import LmvizError
-from lmviz.runs import Run, Store
+from lmviz.runs import Run, Store, write_lines
 from lmviz.training.data import load_data
 from lmviz.training.foreground import train_here
 from lmviz.turns import finish
@@ -279,3 +279,21 @@ def test_a_changed_copy_that_cannot_train_is_refused(
 
     with pytest.raises(LmvizError, match=words):
         run_actions.changed_config(run, change)
+
+
+def test_a_diverged_run_has_no_perplexity_of_three_hundred_digits(visit: Callable[..., AppTest], places: Path) -> None:
+    run = trained(places)
+    lines = [{**line, "val_loss": line["val_loss"] and 4_906_079.0} for line in run.metrics()]
+    write_lines(run.path / "metrics.jsonl", lines)
+    shown = " ".join(block.proto.body for block in visit("train", runs=run.id).get("html"))
+    assert "<dd>1e2130683</dd>" in shown
+
+
+def test_a_store_that_cannot_be_written_is_a_sentence(
+    visit: Callable[..., AppTest], places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = visit("train")
+    (places / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("LMVIZ_STORE", str(places / "file" / "runs"))
+    app.button(key="train").click().run()
+    assert not app.exception and any("LMVIZ" in error.value for error in app.error)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from lmviz.compare import RunView
-from lmviz.summary import perplexity
+from lmviz.summary import perplexity_words
 from lmviz.ui import cache
 from lmviz.ui.branching import fork_control, longer_control
 from lmviz.ui.errors import show_error
@@ -70,7 +70,7 @@ def _numbers(view: RunView) -> None:
     bits = view.bits(loss) if loss is not None else None
     facts = [
         (_("validation loss"), f"{loss:.3f}" if loss is not None else "–"),
-        (_("perplexity"), f"{perplexity(loss):.2f}" if loss is not None else "–"),
+        (_("perplexity"), perplexity_words(loss, 2) if loss is not None else "–"),
         (_("bits a character"), f"{bits:.3f}" if bits is not None else "–"),
     ]
     unknown = view.data.get("unknown_share", {}).get("validation", 0.0)
