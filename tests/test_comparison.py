@@ -13,7 +13,7 @@ from lmviz.compare import changes, leads, read_view, run_sets
 from lmviz.config import RunConfig
 from lmviz.forks import fork_config
 from lmviz.presets import preset
-from lmviz.runs import Run, Store
+from lmviz.runs import Run, Store, write_json, write_lines
 from lmviz.ui.comparison import caption, comparison_figure, difference_words, run_styles, verdict
 from lmviz.ui.figures.breakdown import Parts, class_figure, place_figure
 from lmviz.ui.figures.loss import smooth
@@ -157,6 +157,34 @@ def test_where_models_are_surprised(
         shown = [block.proto.body for block in app.get("html") if 'class="passage-head"' in block.proto.body]
         assert len(shown) == 3 and "one &lt;i&gt;" in shown[0] and "ahead" not in shown[0]
         assert shown[0].count('class="tok"') == len(one.breakdown()["tokens"])
+
+
+def test_a_set_with_a_run_of_an_earlier_version_shows_what_they_share(
+    visit: Callable[..., AppTest],  # noqa: F811
+    places: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its class `other` held what has classes of its own now."""
+    run, old = trained(places), trained(places)
+    values = old.config().model_dump(mode="json")
+    values["training"]["seed"] = 2
+    (old.path / "config.json").write_text(RunConfig.model_validate(values).model_dump_json(), encoding="utf-8")
+    lines = [{**line, "by_class": {"letter": 2.0, "other": 1.0}} for line in old.validation()]
+    write_lines(old.path / "validation.jsonl", lines)
+    write_json(old.path / "breakdown.json", {**old.breakdown(), "class_tokens": {"letter": 200, "other": 56}})
+    shown = []
+    monkeypatch.setattr(
+        "lmviz.ui.surprise.chart", lambda figure, key, **words: shown.append((figure, words["caption"]))
+    )
+    for ids in (f"{old.id},{run.id}", old.id):
+        app = visit("train", runs=ids)
+        app.session_state["view"] = "class"
+        app.run()
+        assert not app.exception
+        assert "letters 200, all others 56" in shown[-1][1]
+    both, alone = shown[0][0].data, shown[-1][0].data
+    assert [list(bar.x) for bar in both] == [["letters"]]
+    assert [list(bar.x) for bar in alone] == [["letters", "all others"]]
 
 
 def test_branching_off_on_the_page(visit: Callable[..., AppTest], places: Path) -> None:  # noqa: F811
