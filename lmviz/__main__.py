@@ -238,6 +238,7 @@ def score(
     """How well a model predicts a text: loss, perplexity, bits per character, and every token."""
     from lmviz.corpora import load_text
     from lmviz.jobs.questions import ask_score
+    from lmviz.summary import perplexity_words
 
     with spoken():
         if (text is None) == (file is None):
@@ -248,7 +249,7 @@ def score(
     if as_json:
         return show(result)
     typer.echo(
-        f"loss {result['loss']:.4f} nats a token  perplexity {result['perplexity']:.3f}"
+        f"loss {result['loss']:.4f} nats a token  perplexity {perplexity_words(result['loss'], 3)}"
         f"  {result['bits_per_char']:.4f} bits a character  ({len(result['tokens'])} tokens)"
     )
 
@@ -324,7 +325,7 @@ def _train_config(
 
 def _train(run: Run, as_json: bool) -> None:
     """Train in this process, with progress on standard error; Ctrl-C leaves a stopped run that can go on."""
-    from lmviz.summary import train_document
+    from lmviz.summary import perplexity_words, train_document
     from lmviz.training.foreground import train_here
 
     with spoken(1):
@@ -336,9 +337,10 @@ def _train(run: Run, as_json: bool) -> None:
     if as_json:
         show(document)
     elif document["val_loss"] is not None:
+        loss = document["val_loss"]
         typer.echo(
-            f"{document['run']}  {document['state']}  step {document['step']}  val loss {document['val_loss']:.4f}"
-            f"  perplexity {document['perplexity']:.3f}  {document['bits_per_char']:.4f} bits a character"
+            f"{document['run']}  {document['state']}  step {document['step']}  val loss {loss:.4f}"
+            f"  perplexity {perplexity_words(loss, 3)}  {document['bits_per_char']:.4f} bits a character"
         )
     if document["state"] == "failed":
         raise typer.Exit(1)

@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lmviz.errors import N_, ConfigError
+from lmviz.limits import MAX_STEPS
 
 
 class Settings(BaseModel):
-    """Base of all parts: frozen, no unknown fields, the docstring under a field is its description."""
+    """Base of all parts: frozen, no unknown fields, finite numbers, the docstring under a field is its description."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class CorpusConfig(Settings):
@@ -161,7 +162,7 @@ ModelConfig = Annotated[
 
 
 class TrainingConfig(Settings):
-    steps: int = Field(default=2000, ge=1, le=1_000_000)
+    steps: int = Field(default=2000, ge=1, le=MAX_STEPS)
     """Updates of the weights."""
     batch_size: int = Field(default=32, ge=1, le=1024)
     """Windows of text in one update."""

@@ -275,7 +275,23 @@ class Store:
         self.samples = samples
 
     def create(self, config: RunConfig, owner: str = "", fill: Callable[[Path], None] | None = None) -> Run:
-        """A new folder in state queued; it appears whole or not at all. `fill` may put more into it before that."""
+        """A new folder in state queued; it appears whole or not at all. `fill` may put more into it before that.
+
+        Raises:
+            RunError: the store cannot be written to.
+        """
+        try:
+            return self._create(config, owner, fill)
+        except OSError as error:
+            raise RunError(
+                N_(
+                    "A new run cannot be written to {folder}: {reason}. Make room there or make it writable, or set"
+                    " LMVIZ_STORE to another folder."
+                ),
+                folder=str(self.root), reason=error.strerror or str(error),
+            ) from error  # fmt: skip
+
+    def _create(self, config: RunConfig, owner: str, fill: Callable[[Path], None] | None) -> Run:
         self.root.mkdir(parents=True, exist_ok=True)
         steps = 1 if config.model.kind == "ngram" else config.training.steps
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.root))
@@ -344,7 +360,7 @@ class Store:
 
     @staticmethod
     def _inside(root: Path, read_only: bool) -> Iterator[Run]:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             for path in root.iterdir():
                 run = Run(path, read_only=read_only)
                 if _RUN_ID.fullmatch(path.name) and run.is_readable():

@@ -25,6 +25,13 @@ def perplexity(loss: float) -> float:
     return math.exp(min(loss, 709.0))
 
 
+def perplexity_words(loss: float, digits: int) -> str:
+    """e^loss as people read it: 12.35, above a million the nearest power of ten (1e9)."""
+    if loss <= math.log(1e6):
+        return f"{math.exp(loss):.{digits}f}"
+    return f"1e{loss / math.log(10):.0f}" if math.isfinite(loss) else str(loss)
+
+
 def run_row(run: Run) -> dict[str, Any]:
     """One row of a table of runs."""
     config, status = run.config(), run.status()

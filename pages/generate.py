@@ -1,13 +1,13 @@
 """Generate: let a trained model write, from any moment of its training."""
 
-import math
-
 import streamlit as st
 
 from lmviz.errors import LmvizError
+from lmviz.summary import perplexity_words
 from lmviz.ui import cache
 from lmviz.ui.decoding_controls import decoding_controls
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.errors import show_error
+from lmviz.ui.i18n import _
 from lmviz.ui.run_picker import checkpoint_slider, run_picker
 from lmviz.ui.shell import begin
 from lmviz.ui.tokens import token_html
@@ -38,7 +38,7 @@ with right:
                 place.html(token_html(decoding["prompt"], tokens, writing=True))
             st.session_state[key] = (decoding, tokens, last)
         except LmvizError as error:
-            st.error(translate_error(error))
+            show_error(error)
             st.stop()
     if key not in st.session_state:
         sample = run.samples()
@@ -55,7 +55,7 @@ with right:
             count=len(tokens),
             step=f"{last['step']:,}",
             speed=f"{last['tokens_per_second'] or 0:,.0f}",
-            perplexity=f"{math.exp(mean):.2f}",
+            perplexity=perplexity_words(mean, 2),
         )
     )
     st.caption(

@@ -6,7 +6,8 @@ from lmviz.config import RunConfig
 from lmviz.errors import LmvizError
 from lmviz.ui import cache
 from lmviz.ui.corpus_picker import corpus_picker
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.errors import show_error
+from lmviz.ui.i18n import _
 from lmviz.ui.live import live_panel, view_switch, wait_for_points
 from lmviz.ui.setup import setup_form
 from lmviz.ui.shell import begin, forget
@@ -22,7 +23,7 @@ def start(configs: list[RunConfig]) -> None:
     try:
         st.query_params["runs"] = ",".join(run.id for run in start_runs(configs))
     except LmvizError as error:
-        st.session_state["start_error"] = translate_error(error)
+        st.session_state["start_error"] = error.to_dict()
 
 
 def new_comparison() -> None:
@@ -45,7 +46,7 @@ else:
         if choice:
             setup_form(*choice, on_train=start)
         if error := st.session_state.pop("start_error", None):
-            st.error(error)
+            show_error(error)
     chosen = [run.id for run in cache.store().sample_runs() if run.config().corpus.name == "python-reference"]
     if chosen:
         st.subheader(_("Trained earlier: five architectures on the Python reference"), anchor=False)

@@ -147,6 +147,8 @@ def test_find_rate(place: Path) -> None:
         (["train", "--model", "lstm", "--set", "hidden_size"], "section.field=value"),
         (["train", "--model", "lstm", "--set", "model.hidden_size=many"], "model.hidden_size cannot be many"),
         (["train", "--model", "gpt", "--set", "num_heads=3"], "must divide"),
+        (["train", "--model", "rnn", "--set", "learning_rate=inf"], "training.learning_rate cannot be inf"),
+        (["train", "--model", "rnn", "--store", "/proc/x"], "LMVIZ_STORE"),
         (["train", "--model", "lstm", "--steps", "0"], "training.steps cannot be 0"),
         (
             [
@@ -210,3 +212,12 @@ def test_a_run_that_diverges_has_exit_status_1(place: Path) -> None:
     )  # fmt: skip
     assert json.loads(done.stdout)["state"] == "failed"
     assert "learning rate" in done.stderr
+
+
+def test_a_short_run_that_diverged_says_so_in_few_digits(place: Path) -> None:
+    done = lmviz(
+        place, "train", "--model", "rnn", "--corpus", str(place / "text.txt"), "--steps", "3", "--set",
+        "learning_rate=1e6", status=1,
+    )  # fmt: skip
+    assert "The run diverged" in done.stderr
+    assert "failed" in done.stdout and "perplexity 1e" in done.stdout and len(done.stdout) < 200

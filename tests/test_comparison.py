@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 from test_compare import run_with
-from test_pages import places, trained, visit, words  # noqa: F401 - fixtures
+from test_pages import places, tick, trained, visit, words  # noqa: F401 - fixtures
 
 from lmviz.compare import changes, leads, read_view, run_sets
 from lmviz.config import RunConfig
 from lmviz.forks import fork_config
 from lmviz.presets import preset
-from lmviz.runs import Run, Store, append_line
+from lmviz.runs import Run, Store, append_line, write_json, write_lines
 from lmviz.ui.comparison import caption, comparison_figure, difference_words, run_styles, verdict
 from lmviz.ui.figures.breakdown import Parts, class_figure, place_figure
 from lmviz.ui.figures.loss import smooth
@@ -161,6 +161,34 @@ def test_where_models_are_surprised(
         assert shown[0].count('class="tok"') == len(one.breakdown()["tokens"])
 
 
+def test_a_set_with_a_run_of_an_earlier_version_shows_what_they_share(
+    visit: Callable[..., AppTest],  # noqa: F811
+    places: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its class `other` held what has classes of its own now."""
+    run, old = trained(places), trained(places)
+    values = old.config().model_dump(mode="json")
+    values["training"]["seed"] = 2
+    (old.path / "config.json").write_text(RunConfig.model_validate(values).model_dump_json(), encoding="utf-8")
+    lines = [{**line, "by_class": {"letter": 2.0, "other": 1.0}} for line in old.validation()]
+    write_lines(old.path / "validation.jsonl", lines)
+    write_json(old.path / "breakdown.json", {**old.breakdown(), "class_tokens": {"letter": 200, "other": 56}})
+    shown = []
+    monkeypatch.setattr(
+        "lmviz.ui.surprise.chart", lambda figure, key, **words: shown.append((figure, words["caption"]))
+    )
+    for ids in (f"{old.id},{run.id}", old.id):
+        app = visit("train", runs=ids)
+        app.session_state["view"] = "class"
+        app.run()
+        assert not app.exception
+        assert "letters 200, all others 56" in shown[-1][1]
+    both, alone = shown[0][0].data, shown[-1][0].data
+    assert [list(bar.x) for bar in both] == [["letters"]]
+    assert [list(bar.x) for bar in alone] == [["letters", "all others"]]
+
+
 def test_branching_off_on_the_page(visit: Callable[..., AppTest], places: Path) -> None:  # noqa: F811
     run = trained(places, "mine")
     app = visit("train", runs=run.id)
@@ -232,3 +260,39 @@ def test_a_fork_of_a_sample_is_possible() -> None:
     step = sample.checkpoint_steps()[2]
     config = fork_config(sample, step)
     assert config.fork and config.fork.step == step
+
+
+def test_the_limit_on_runs_holds_for_those_that_go_on(
+    tick: Callable[..., AppTest],  # noqa: F811
+    places: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended, stopped = trained(places), trained(places)
+    stopped.write_status(stopped.status().model_copy(update={"state": "stopped", "steps": 60}))
+    app = tick(ended)
+    monkeypatch.setattr("lmviz.ui.start.MAX_ACTIVE_RUNS", 0)
+    app.button(key=f"longer_go_{ended.id}").click().run()
+    assert not app.exception and any("are allowed at a time" in error.value for error in app.error)
+    app = tick(stopped)
+    app.button(key=f"resume_{stopped.id}").click().run()
+    assert not app.exception and any("are allowed at a time" in error.value for error in app.error)
+    assert {ended.status().state, stopped.status().state} == {"finished", "stopped"}
+    monkeypatch.setattr("lmviz.ui.start.MAX_ACTIVE_RUNS", 1)
+    app.button(key=f"resume_{stopped.id}").click().run()
+    status = stopped.status()
+    assert not app.exception and (status.state, status.step) == ("finished", 60)
+    assert status.owner == app.session_state["owner"], "it counts as a run of whoever let it go on"
+
+
+@pytest.mark.parametrize(("step", "offered"), [(999_500, True), (1_000_000, False)])
+def test_near_the_most_steps_a_run_can_be_longer_and_at_them_it_cannot(
+    visit: Callable[..., AppTest],  # noqa: F811
+    places: Path,  # noqa: F811
+    step: int,
+    offered: bool,
+) -> None:
+    run = trained(places)
+    run.write_status(run.status().model_copy(update={"step": step, "steps": step}))
+    app = visit("train", runs=run.id)
+    found = [number.value for number in app.number_input if number.key == f"longer_steps_{run.id}"]
+    assert found == ([1_000_000] if offered else [])

@@ -105,7 +105,7 @@ def test_chinese(chinese: None) -> None:
 
 
 def test_errors_are_translated_with_their_values(chinese: None) -> None:
-    template = "A file could not be written: {reason}."
+    template = "A file could not be written: {reason}. Mend that, then resume; the last checkpoint is kept."
     assert template in wanted()
     shown = i18n.translate_error(LmvizError(template, reason="disk full"))
     assert CJK.search(shown)

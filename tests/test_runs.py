@@ -166,3 +166,20 @@ def test_status_ignores_what_a_newer_version_wrote() -> None:
 
 def test_the_lock_of_a_copied_folder_is_free(store: Store) -> None:
     assert not Run(store.create(preset("rnn")).path).is_locked()
+
+
+@pytest.mark.parametrize("value", ["inf", "1e999", "-Infinity", "NaN"])
+@pytest.mark.parametrize("field", ["training.learning_rate", "training.clip_norm", "model.forget_gate_bias"])
+def test_numbers_are_finite(field: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{field} cannot be"):
+        apply_settings(preset("lstm"), [f"{field}={value}"])
+    with pytest.raises(ConfigError, match="cannot be"):
+        apply_settings(preset("nvsi"), [f"model.input_gate_bias={value}"])
+
+
+def test_a_store_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for folder in (tmp_path / "file", tmp_path / "file" / "inside"):
+        with pytest.raises(RunError, match="LMVIZ_STORE") as caught:
+            Store(folder).create(preset("rnn"))
+        assert str(folder) in str(caught.value)

@@ -16,7 +16,7 @@ from lmviz.errors import ConfigError, RunError
 from lmviz.models import MODELS, build_model
 from lmviz.runs import Run, Store
 from lmviz.settings import apply_settings, validated
-from lmviz.summary import train_document
+from lmviz.summary import perplexity_words, train_document
 from lmviz.training import recorder as recorder_module
 from lmviz.training.data import Windows, validation_batches
 from lmviz.training.extend import reopen
@@ -212,6 +212,27 @@ def test_divergence_ends_the_run_with_a_sentence_and_good_weights(store: Store, 
     assert status.state == "failed" and "learning rate" in status.error["message"]
     assert run.checkpoint_steps() == [0]
     assert run.metrics(), "what happened before stays visible"
+
+
+@pytest.mark.parametrize("early_stopping", [None, 1])
+def test_a_run_that_ends_far_above_chance_has_failed(early_stopping: int | None, store: Store, text_file: Path) -> None:
+    """It is too short for the loss of its updates to tell."""
+    training = {"learning_rate": 1e6, "warmup_steps": 0, "schedule": "constant", "early_stopping": early_stopping}
+    config = small_config("rnn", text_file, steps=3, training=training, recording={"eval_every": 1})
+    run = store.create(config)
+    train_here(run, quiet=True)
+    status = run.status()
+    assert status.state == "failed" and "The run diverged" in status.error["message"]
+    assert run.checkpoint_steps() == [0], "weights of every later step are as bad"
+    assert run.metrics()[-1]["val_loss"] > 1000, "what happened stays visible"
+
+
+def test_perplexity_in_words() -> None:
+    assert perplexity_words(math.log(12.3456), 2) == "12.35" and perplexity_words(0.0, 3) == "1.000"
+    assert perplexity_words(math.log(999_999.0), 0) == "999999"
+    assert perplexity_words(math.log(2e9), 2) == "1e9"
+    assert perplexity_words(4_906_079.0, 2) == "1e2130683"
+    assert perplexity_words(math.inf, 2) == "inf"
 
 
 def test_not_a_number_ends_the_run_with_a_sentence(store: Store, text_file: Path) -> None:

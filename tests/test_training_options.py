@@ -10,15 +10,15 @@ from texts import prose
 from torch.nn import functional as F
 
 from lmviz.checkpoints import load_model
-from lmviz.config import TrainingConfig
+from lmviz.config import TokenizerConfig, TrainingConfig
 from lmviz.errors import ConfigError
 from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
 from lmviz.models.cells import RNNCell
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.runs import Store
-from lmviz.tokenizers import BEGIN
-from lmviz.training.breakdown import CLASSES, character_class
+from lmviz.tokenizers import BEGIN, train_tokenizer
+from lmviz.training.breakdown import CLASSES, character_class, token_classes
 from lmviz.training.extend import reopen
 from lmviz.training.foreground import train_here
 from lmviz.training.objective import guess_probability, with_guesses
@@ -320,7 +320,19 @@ def test_the_breakdown_adds_up_to_the_validation_loss(kind: str, store: Store, t
 @pytest.mark.parametrize(
     ("character", "name"),
     [("a", "letter"), ("é", "letter"), ("7", "digit"), (" ", "space"), ("\n", "space"), ("。", "punctuation"),
-     ("(", "punctuation"), ("+", "punctuation"), ("漢", "chinese"), ("あ", "letter"), ("\x07", "other")],
+     ("(", "punctuation"), ("+", "punctuation"), ("漢", "chinese"), ("あ", "letter"), ("\x07", "control"),
+     ("\u0301", "letter"), ("½", "digit"), ("Ⅷ", "digit"), ("\u200b", "control"), ("\u3000", "space")],
 )  # fmt: skip
 def test_character_classes(character: str, name: str) -> None:
     assert character_class(character) == name and name in CLASSES
+
+
+def test_classes_of_tokens_that_are_no_characters() -> None:
+    text = "漢 日 月 本 of. " * 20  # each begins with the byte E6
+    tokenizer = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=280), [text])
+    pieces = [tokenizer.token_bytes(token) for token in range(tokenizer.vocab_size)]
+    found = dict(zip(pieces[3:], [CLASSES[i] for i in token_classes(tokenizer)[3:]], strict=True))
+    assert {name for piece, name in found.items() if len(piece) == 1 and piece[0] > 127} == {"part"}
+    assert found[b" \xe6"] == "part", "a space, and a character that only begins"
+    assert found[" 日".encode()] == "chinese" and found[b"a"] == "letter" and found[b"\n"] == "space"
+    assert [CLASSES[i] for i in token_classes(tokenizer)[:3]] == ["unknown", "mark", "mark"]

@@ -16,7 +16,10 @@ from lmviz.models.base import LanguageModel
 from lmviz.tokenizers import BEGIN, END, UNK, Tokenizer
 from lmviz.training.data import Tokens
 
-CLASSES = ("letter", "digit", "space", "punctuation", "chinese", "other")
+CLASSES = ("letter", "digit", "space", "punctuation", "chinese", "control", "part", "unknown", "mark")
+"""part: byte pairs that begin inside a character; unknown: <unk>; mark: <begin> and <end>. Files of earlier versions
+have `other` for these three and for control characters.
+"""
 PLACES = 64
 """Places in the window that are told apart; longer windows are told in pieces of equal length."""
 PASSAGE = 280
@@ -24,16 +27,16 @@ PASSAGE = 280
 
 
 def character_class(character: str) -> str:
-    """letter, digit, space, punctuation (and symbols), chinese (any CJK ideograph) or other."""
-    if "CJK" in unicodedata.name(character, "") and unicodedata.category(character) == "Lo":
-        return "chinese"
+    """letter (and accents), digit (any number), space, punctuation (and symbols), chinese (any CJK ideograph) or
+    control (also unassigned: Unicode's category C).
+    """
     if character.isspace():
         return "space"
-    if character.isdigit():
-        return "digit"
-    if character.isalpha():
-        return "letter"
-    return "punctuation" if unicodedata.category(character)[0] in "PS" else "other"
+    category = unicodedata.category(character)
+    if "CJK" in unicodedata.name(character, "") and category == "Lo":
+        return "chinese"
+    kinds = {"L": "letter", "M": "letter", "N": "digit", "Z": "space", "P": "punctuation", "S": "punctuation"}
+    return kinds.get(category[0], "control")
 
 
 def token_classes(tokenizer: Tokenizer) -> NDArray[np.uint8]:
@@ -42,12 +45,13 @@ def token_classes(tokenizer: Tokenizer) -> NDArray[np.uint8]:
 
 
 def _token_class(tokenizer: Tokenizer, token: int) -> str:
-    if token in (UNK, BEGIN, END):
-        return "other"
-    text = tokenizer.token_bytes(token).decode("utf-8", "ignore")
-    if not text:  # a part of a character
-        return "other"
-    return character_class(text.strip()[:1] or text[0])
+    if token == UNK:
+        return "unknown"
+    if token in (BEGIN, END):
+        return "mark"
+    text = tokenizer.token_bytes(token).decode("utf-8", "surrogateescape")
+    first = text.strip()[:1] or text[0]
+    return "part" if "\udc80" <= first <= "\udcff" else character_class(first)  # what a stray byte is decoded as
 
 
 class Breakdown:

@@ -73,6 +73,7 @@ class Recorder:
 
     def __init__(self, run: Run, config: RunConfig, data: Data, steps: int) -> None:
         self.run, self.config, self.data = run, config, data
+        self.last_step = steps
         self.log_steps = log_steps(config.recording, steps)
         self.eval_steps = eval_steps(config.recording, steps)
         self.checkpoint_steps = checkpoint_steps(config.recording, steps)
@@ -94,12 +95,16 @@ class Recorder:
         self.interval.append(step)
         evaluated = always or step.step in self.eval_steps
         if evaluated or step.step in self.log_steps:
-            self.log(trainer, evaluated)
+            loss = self.log(trainer, evaluated)
+            if loss is not None and (step.step == self.last_step or self.best.exhausted):
+                trainer.check_end(loss)
         if step.step in self.checkpoint_steps:
             self.checkpoint(trainer)
 
-    def log(self, trainer: Trainer, evaluated: bool) -> None:
-        """One line of metrics.jsonl: means over the updates since the line before, and the validation loss if due."""
+    def log(self, trainer: Trainer, evaluated: bool) -> float | None:
+        """One line of metrics.jsonl: means over the updates since the line before, and the validation loss if due,
+        which is returned.
+        """
         last, count = self.interval[-1], len(self.interval)
         losses = token_losses(trainer.model, self.validation) if evaluated else None
         val_loss = None if losses is None else float(losses.mean())
@@ -128,6 +133,7 @@ class Recorder:
             self.sample(trainer)
             if not line.get("extra"):
                 self.compare_with_best(trainer, float(losses.mean()))
+        return val_loss
 
     def compare_with_best(self, trainer: Trainer, loss: float) -> None:
         """Keep the weights of the lowest validation loss if that is wanted; the best before them may go, unless they

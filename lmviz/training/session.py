@@ -67,7 +67,10 @@ class Session:
                 self._fail(error)
             except OSError as error:
                 if error.errno != errno.ENOSPC:
-                    self._fail(TrainingError(N_("A file could not be written: {reason}."), reason=str(error)))
+                    words = N_(
+                        "A file could not be written: {reason}. Mend that, then resume; the last checkpoint is kept."
+                    )
+                    self._fail(TrainingError(words, reason=str(error)))
                     return
                 self._fail(TrainingError(N_("The disk is full. Make room, then resume; the last checkpoint is kept.")))
             except MemoryError:

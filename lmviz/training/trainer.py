@@ -112,7 +112,7 @@ class Trainer:
                 N_("{name} cannot be changed while a run trains; {names} can."), name=name, names=", ".join(limits)
             )
         low, high = limits[name]
-        if not low <= value <= high:
+        if not (low <= value <= high and math.isfinite(value)):
             raise ConfigError(N_("{name} must lie between {low} and {high}."), name=name, low=low, high=high)
         if name == "dropout":
             for module in self._dropouts:
@@ -193,20 +193,31 @@ class Trainer:
             return norm, self.clip_norm
         return norm, norm
 
+    def check_end(self, loss: float) -> None:
+        """Raises DivergenceError if the last validation loss is far above chance: no update comes to mend it."""
+        if not self._sensible(loss):
+            self._above_chance += 1
+            raise self._diverged(self.step, loss)
+
     def _check(self, loss: float, norm: float) -> None:
-        chance = math.log(self.model.vocab_size)
         finite = math.isfinite(loss) and math.isfinite(norm)
-        self._above_chance = 0 if finite and loss < 3 * chance + 5 else self._above_chance + 1
+        self._above_chance = 0 if finite and self._sensible(loss) else self._above_chance + 1
         if not finite:
             raise self.not_finite(self.step + 1)
         if self._above_chance >= PATIENCE:
-            raise DivergenceError(
-                N_(
-                    "The run diverged: at step {step} the loss is {loss:.3g}, far above the {chance:.2f} of guessing."
-                    " Lower the learning rate (now {rate:g}). The last good checkpoint is kept."
-                ),
-                step=self.step + 1, loss=loss, chance=chance, rate=self.learning_rate,
-            )  # fmt: skip
+            raise self._diverged(self.step + 1, loss)
+
+    def _sensible(self, loss: float) -> bool:
+        return loss < 3 * math.log(self.model.vocab_size) + 5
+
+    def _diverged(self, step: int, loss: float) -> DivergenceError:
+        return DivergenceError(
+            N_(
+                "The run diverged: at step {step} the loss is {loss:.3g}, far above the {chance:.2f} of guessing."
+                " Lower the learning rate (now {rate:g}). The last good checkpoint is kept."
+            ),
+            step=step, loss=loss, chance=math.log(self.model.vocab_size), rate=self.learning_rate,
+        )  # fmt: skip
 
     def not_finite(self, step: int) -> DivergenceError:
         """The error for a loss or gradient that is infinite or not a number."""

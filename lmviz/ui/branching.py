@@ -4,11 +4,11 @@ import streamlit as st
 
 from lmviz.errors import LmvizError
 from lmviz.forks import config_at, is_exact
+from lmviz.limits import MAX_STEPS
 from lmviz.runs import Run
-from lmviz.training.extend import reopen
-from lmviz.ui import cache
-from lmviz.ui.i18n import _, translate_error
-from lmviz.ui.start import start_fork
+from lmviz.ui.errors import show_error
+from lmviz.ui.i18n import _
+from lmviz.ui.start import start_again, start_fork
 
 
 def fork_control(run: Run) -> None:
@@ -32,7 +32,7 @@ def fork_control(run: Run) -> None:
             "learning_rate", 0.0, None, now.learning_rate, format="%g", step=now.learning_rate / 5,
             key=f"fork_rate_{run.id}",
         )  # fmt: skip
-        last = st.number_input(_("Updates in all"), 1, 1_000_000, now.steps, 100, key=f"fork_steps_{run.id}")
+        last = st.number_input(_("Updates in all"), 1, MAX_STEPS, now.steps, 100, key=f"fork_steps_{run.id}")
         more = st.text_area(
             _("Other settings, one a line"), key=f"fork_more_{run.id}", height=80, placeholder="clip_norm=0.5"
         )
@@ -53,7 +53,7 @@ def _branch_off(run: Run, step: int, settings: list[str]) -> None:
     try:
         new = start_fork(run, step, settings, f"{name}: {what}" if what else name)
     except LmvizError as error:
-        st.error(translate_error(error))
+        show_error(error)
         return
     st.session_state["branches"] = st.session_state.get("branches", 0) + 1
     st.switch_page("pages/train.py", query_params={"runs": f"{run.id},{new.id}"})
@@ -62,7 +62,7 @@ def _branch_off(run: Run, step: int, settings: list[str]) -> None:
 def longer_control(run: Run) -> None:
     """A popover for a run that has ended: a new number of updates."""
     status = run.status()
-    if run.read_only or run.config().model.kind == "ngram" or status.active:
+    if run.read_only or run.config().model.kind == "ngram" or status.active or status.step >= MAX_STEPS:
         return
     with st.popover(_("Train longer"), icon=":material/more_time:", key=f"longer_{run.id}"):
         st.caption(
@@ -71,15 +71,13 @@ def longer_control(run: Run) -> None:
             )
         )
         steps = st.number_input(
-            _("Updates in all"), status.step + 1, 1_000_000, max(status.steps, status.step + 1000), 100,
-            key=f"longer_steps_{run.id}",
+            _("Updates in all"), status.step + 1, MAX_STEPS, min(MAX_STEPS, max(status.steps, status.step + 1000)),
+            100, key=f"longer_steps_{run.id}",
         )  # fmt: skip
         if st.button(_("Go on"), type="primary", key=f"longer_go_{run.id}", width="stretch"):
             try:
-                reopen(run, int(steps))
+                start_again(run, int(steps))
             except LmvizError as error:
-                st.error(translate_error(error))
+                show_error(error)
                 return
-            cache.jobs().start(run.id, cache.owner())
-            st.session_state["just_started"] = True
             st.switch_page("pages/train.py", query_params={"runs": run.id})

@@ -8,12 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from lmviz.config import RunConfig, TokenizerConfig
-from lmviz.corpora import Preview, load_corpus, preview
+from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
+from lmviz.corpora import Corpus, Preview, load_corpus, preview
 from lmviz.jobs.base import Jobs
 from lmviz.jobs.inline import InlineJobs
 from lmviz.jobs.pool import LocalPool
 from lmviz.runs import Store
+from lmviz.tokenizers import train_tokenizer
 
 
 def store() -> Store:
@@ -62,6 +63,16 @@ def vocabulary_size(name: str, tokenizer: TokenizerConfig) -> int:
         with closing(ask("vocabulary", corpus=name, tokenizer=tokenizer.model_dump(mode="json"))) as answer:  # type: ignore[type-var]
             return int(next(answer)["vocab_size"])
     return tokenizer.vocab_size if tokenizer.kind == "bpe" else corpus_preview(name).distinct_characters + 3
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def token_counts(corpus: CorpusConfig, tokenizer: TokenizerConfig) -> tuple[int, int]:
+    """Tokens for training and for validation, counted as a training would: for short texts, as it cuts all of it."""
+    text = load_corpus(corpus.name, allow_paths=False)
+    assert isinstance(text, Corpus)
+    train, validation = text.split(corpus.validation_fraction)
+    trained = train_tokenizer(tokenizer, train, validation)
+    return len(trained.encode_documents(train)), len(trained.encode_documents(validation))
 
 
 def estimate(config: RunConfig, vocab_size: int) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from lmviz.compare import Axis, Lead, RunSet, RunView, changes, leads, run_sets, same_text, same_tokens
 from lmviz.errors import N_
+from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.loss import Curve, Words, loss_figure
 from lmviz.ui.i18n import _
 from lmviz.ui.theme import RunStyle, plain, run_style
@@ -231,8 +232,3 @@ def _sentence(lead: Lead, unit: str) -> str:
     }[lead.axis]
     name = f"**{markdown_safe(lead.best.label)}**"
     return template.format(at=f"{lead.at:,.0f}", name=name, margin=f"{lead.margin:.3f}", unit=unit)
-
-
-def markdown_safe(text: str) -> str:
-    """A person's text inside Markdown: shown as it is, no links, no pictures."""
-    return "".join("\\" + c if c in r"\`*_{}[]()#+-.!|<>~$:" else c for c in text)

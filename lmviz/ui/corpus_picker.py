@@ -6,8 +6,8 @@ from lmviz.config import CorpusConfig, TokenizerConfig
 from lmviz.corpora import CorpusSummary, Preview, list_corpora, load_corpus
 from lmviz.errors import LmvizError
 from lmviz.ui import cache
-from lmviz.ui.comparison import markdown_safe
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.errors import show_error
+from lmviz.ui.i18n import _
 from lmviz.ui.more_texts import more_texts
 from lmviz.ui.own_text import own_text
 
@@ -42,7 +42,7 @@ def corpus_picker() -> tuple[CorpusConfig, TokenizerConfig] | None:
     try:
         seen = cache.corpus_preview(name)
     except LmvizError as error:
-        st.error(markdown_safe(translate_error(error)))
+        show_error(error)
         return None
     with look, st.popover(_("Look at it"), icon=":material/visibility:", width="stretch"):
         _preview(known[name], tokenizer, seen)

@@ -17,11 +17,11 @@ from lmviz.ui.comparison import (
     caption,
     comparison_figure,
     difference_words,
-    markdown_safe,
     run_styles,
     set_label,
     verdict,
 )
+from lmviz.ui.errors import markdown_safe
 from lmviz.ui.i18n import _
 from lmviz.ui.run_card import run_card, wish_button
 from lmviz.ui.shell import forget

@@ -5,8 +5,8 @@ import streamlit as st
 from lmviz.corpora import FETCHABLE, data_dir, list_fetchable
 from lmviz.corpora.fetch import fetch
 from lmviz.errors import LmvizError
-from lmviz.ui.comparison import markdown_safe
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.errors import show_error
+from lmviz.ui.i18n import _
 
 
 def more_texts() -> None:
@@ -32,7 +32,7 @@ def _fetch(name: str) -> None:
         fetch(name, data_dir(), progress=lambda share, text: bar.progress(share, _(text)))
     except LmvizError as error:
         bar.empty()
-        st.error(markdown_safe(translate_error(error)))
+        show_error(error)
         return
     st.session_state["corpus_added"] = name
     st.rerun()

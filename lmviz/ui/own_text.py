@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from lmviz.corpora import ENCODINGS, Reading, data_dir, keep, read_files
 from lmviz.errors import LmvizError
-from lmviz.ui.comparison import markdown_safe
+from lmviz.ui.errors import markdown_safe
 from lmviz.ui.i18n import _, translate_error
 
 _LINES = 8

@@ -6,8 +6,9 @@ from lmviz.config import RunConfig
 from lmviz.errors import LmvizError
 from lmviz.ui import cache
 from lmviz.ui.chart import chart
+from lmviz.ui.errors import show_error
 from lmviz.ui.figures.rates import rate_figure
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.i18n import _
 
 
 def find_button(key: str) -> bool:
@@ -27,7 +28,7 @@ def _find(config: RunConfig, key: str) -> None:
     try:
         trials, found = _measure(config)
     except LmvizError as error:
-        st.error(translate_error(error))
+        show_error(error)
         return
     figure = rate_figure(
         [trial["rate"] for trial in trials], [trial["loss"] for trial in trials],

@@ -7,18 +7,17 @@ import streamlit as st
 
 from lmviz.compare import differences, labels, read_view
 from lmviz.config import RunConfig
-from lmviz.corpora import load_corpus
-from lmviz.costs import check_costs
+from lmviz.costs import check_costs, check_tokens
 from lmviz.errors import LmvizError
 from lmviz.runs import Run
 from lmviz.settings import apply_settings
-from lmviz.training.extend import reopen
 from lmviz.ui import cache
 from lmviz.ui.branching import fork_control, longer_control
 from lmviz.ui.chart import chart
 from lmviz.ui.comparison import alt_text, caption, comparison_figure, difference_words, run_styles, verdict
-from lmviz.ui.i18n import _, translate_error
-from lmviz.ui.start import start_runs
+from lmviz.ui.errors import plain_cell, show_error
+from lmviz.ui.i18n import _
+from lmviz.ui.start import check_text, start_again, start_runs
 
 
 def run_actions(runs: Sequence[Run]) -> None:
@@ -62,7 +61,7 @@ def _duplicate(run: Run) -> None:
             try:
                 (new,) = start_runs([changed_config(run, text)])
             except LmvizError as error:
-                st.error(translate_error(error))
+                show_error(error)
                 return
             st.switch_page("pages/train.py", query_params={"runs": f"{run.id},{new.id}"})
 
@@ -72,13 +71,16 @@ def changed_config(run: Run, text: str) -> RunConfig:
 
     Raises:
         ConfigError: a change that cannot be.
-        CorpusError: the changes name a text that is no corpus; the server's files are not a visitor's to read.
+        CorpusError: the changes name a text that a visitor cannot train on, or want a longer text than there is.
     """
-    config = apply_settings(run.config(), [line for line in text.splitlines() if line.strip()])
-    if config.corpus != run.config().corpus:
-        load_corpus(config.corpus.name, allow_paths=False)
-    check_costs(config, run.data().get("vocab_size", 0))
-    if config.name == run.config().name:  # by its changes the copy can be told from the original
+    before, data = run.config(), run.data()
+    config = apply_settings(before, [line for line in text.splitlines() if line.strip()])
+    if config.corpus != before.corpus:
+        check_text(config)
+    elif data and config.tokenizer == before.tokenizer:
+        check_tokens(data["train_tokens"], data["validation_tokens"], config)
+    check_costs(config, data.get("vocab_size", 0))
+    if config.name == before.name:  # by its changes the copy can be told from the original
         what = ", ".join(line.strip() for line in text.splitlines() if line.strip()) or _("copy")
         config = config.model_copy(update={"name": f"{config.name} {what}"[:120]})
     return config
@@ -91,12 +93,10 @@ def _resume(run: Run) -> None:
         return
     if st.button(_("Resume"), icon=":material/play_arrow:", key=f"resume_{run.id}"):
         try:
-            if status.state != "paused":  # a paused run is still in its worker's hands
-                reopen(run)
+            start_again(run)
         except LmvizError as error:
-            st.error(translate_error(error))
+            show_error(error)
             return
-        cache.jobs().start(run.id, cache.owner())
         st.switch_page("pages/train.py", query_params={"runs": run.id})
 
 
@@ -108,7 +108,7 @@ def _delete(runs: Sequence[Run]) -> None:
         st.text(_("Delete for good:") + "\n" + "\n".join(f"{run.config().name} ({run.id})" for run in own))
         st.button(_("Delete"), key="delete_for_good", type="primary", on_click=_delete_these, args=[own])
     if error := st.session_state.pop("delete_error", None):
-        st.error(error)
+        show_error(error)
 
 
 def _delete_these(runs: Sequence[Run]) -> None:
@@ -117,7 +117,7 @@ def _delete_these(runs: Sequence[Run]) -> None:
         try:
             cache.store().delete(run)
         except LmvizError as error:
-            st.session_state["delete_error"] = translate_error(error)
+            st.session_state["delete_error"] = error.to_dict()
             return
 
 
@@ -137,5 +137,6 @@ def _compare(runs: Sequence[Run]) -> None:
     if not table:
         st.caption(_("Nothing: all settings are the same."))
         return
-    rows = [["–" if value is None else str(value) for value in values] for values in table.values()]
-    st.dataframe(pd.DataFrame(rows, index=list(table), columns=[view.label for view in views]), width="stretch")
+    rows = [["–" if value is None else plain_cell(str(value)) for value in values] for values in table.values()]
+    names = [plain_cell(view.label) for view in views]
+    st.dataframe(pd.DataFrame(rows, index=list(table), columns=names), width="stretch")

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from lmviz.compare import RunView
-from lmviz.summary import perplexity
+from lmviz.summary import perplexity_words
 from lmviz.ui import cache
 from lmviz.ui.branching import fork_control, longer_control
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.errors import show_error
+from lmviz.ui.i18n import _
 from lmviz.ui.setup import duration
 from lmviz.ui.theme import RunStyle
 
@@ -34,7 +35,7 @@ def run_card(view: RunView, style: RunStyle) -> None:
     share = status.stage_progress or (status.step / status.steps if status.steps else 0.0)
     st.progress(min(1.0, share), text=_progress(view))
     if status.error:
-        st.error(translate_error(status.error))
+        show_error(status.error)
     if status.stopped_early:
         st.caption(
             _("Stopped early: {count} validations without a better one. The best: {loss} at step {step}.").format(
@@ -69,7 +70,7 @@ def _numbers(view: RunView) -> None:
     bits = view.bits(loss) if loss is not None else None
     facts = [
         (_("validation loss"), f"{loss:.3f}" if loss is not None else "–"),
-        (_("perplexity"), f"{perplexity(loss):.2f}" if loss is not None else "–"),
+        (_("perplexity"), perplexity_words(loss, 2) if loss is not None else "–"),
         (_("bits a character"), f"{bits:.3f}" if bits is not None else "–"),
     ]
     unknown = view.data.get("unknown_share", {}).get("validation", 0.0)

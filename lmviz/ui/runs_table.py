@@ -9,6 +9,7 @@ import streamlit as st
 from lmviz.compare import read_view
 from lmviz.errors import LmvizError
 from lmviz.runs import Run
+from lmviz.ui.errors import plain_cell
 from lmviz.ui.i18n import _
 from lmviz.ui.run_card import state_names
 from lmviz.ui.run_picker import corpus_title
@@ -64,8 +65,3 @@ def _row(run: Run) -> dict[str, object] | None:
         "loss": loss, "bits": view.bits(loss) if loss is not None else None,
         "created": status.created[:16].replace("T", " "), "size": run.size() / 1e6, "id": run.id,
     }  # fmt: skip
-
-
-def plain_cell(text: str) -> str:
-    """A person's text in a table: a picture link in it must not be fetched."""
-    return text.replace("![", "! [")

@@ -7,15 +7,17 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lmviz.config import CorpusConfig, RecordingConfig, RunConfig, TokenizerConfig, TrainingConfig
-from lmviz.costs import check_costs, check_tokens
+from lmviz.costs import check_costs
 from lmviz.errors import ConfigError, CorpusError, LmvizError
 from lmviz.limits import MAX_CARDS, MAX_SEEDS
 from lmviz.presets import MODEL_PRESETS, SIZES, preset
 from lmviz.settings import validated
 from lmviz.ui import cache
+from lmviz.ui.errors import error_words, show_error
 from lmviz.ui.fields import field_control
-from lmviz.ui.i18n import _, translate_error
+from lmviz.ui.i18n import _
 from lmviz.ui.rate_finder import find_button, find_dialog
+from lmviz.ui.start import check_text
 from lmviz.ui.theme import label
 
 DEFAULT_KINDS = ("lstm", "gpt", None, None)
@@ -46,15 +48,18 @@ def setup_form(corpus: CorpusConfig, tokenizer: TokenizerConfig, on_train: Calla
     for index, column in enumerate(columns):
         with column, st.container(border=True, key=f"card_{index}"):
             try:
-                config = _card(index, corpus, tokenizer, steps, seed)
-                if config:
+                chosen = _card(index, corpus, tokenizer, steps, seed)
+                if chosen:
+                    config, key = chosen
                     check_costs(config, vocab_size)
-                    _check_length(config)
+                    check_text(config)
+                    if config.model.kind != "ngram" and find_button(key):
+                        find_dialog(config, key=f"training_{key}_learning_rate")
                     _cost(config, vocab_size)
                     configs.append(config)
             except (ConfigError, CorpusError) as error:
                 broken = True
-                st.error(translate_error(error))
+                show_error(error)
     button_place.button(
         _("Train"), type="primary", icon=":material/play_arrow:", key="train", width="stretch",
         disabled=broken or not configs,
@@ -90,13 +95,6 @@ def repeated(configs: list[RunConfig], seeds: list[int]) -> list[RunConfig]:
     return runs
 
 
-def _check_length(config: RunConfig) -> None:
-    """Raises CorpusError if the text is too short, where its tokens can be told without cutting it: characters."""
-    seen = cache.corpus_preview(config.corpus.name)
-    if config.tokenizer.kind == "char":
-        check_tokens(seen.train_characters, seen.validation_characters, config)
-
-
 def _wait_for_warmth() -> None:
     """A fresh server cannot measure for its first two seconds; then the page is drawn again with the times."""
     if cache.is_warm():
@@ -118,7 +116,10 @@ def _shared(steps_place: DeltaGenerator, seed_place: DeltaGenerator) -> tuple[in
     return int(steps), int(seed)
 
 
-def _card(index: int, corpus: CorpusConfig, tokenizer: TokenizerConfig, steps: int, seed: int) -> RunConfig | None:
+def _card(
+    index: int, corpus: CorpusConfig, tokenizer: TokenizerConfig, steps: int, seed: int
+) -> tuple[RunConfig, str] | None:
+    """What the card is set to, and the key of its controls; None for an empty card."""
     kinds = [None, *MODEL_PRESETS]
     kind = st.selectbox(
         _("Architecture {number}").format(number=index + 1), kinds, kinds.index(DEFAULT_KINDS[index]),
@@ -136,10 +137,7 @@ def _card(index: int, corpus: CorpusConfig, tokenizer: TokenizerConfig, steps: i
     key = f"{index}_{kind}_{size}"
     with st.popover(_("Settings"), icon=":material/tune:", width="stretch", key=f"settings_{key}"):
         values = _settings(config, key)
-    config = validated(values)
-    if kind != "ngram" and find_button(key):
-        find_dialog(config, key=f"training_{key}_learning_rate")
-    return config
+    return validated(values), key
 
 
 def _settings(config: RunConfig, key: str) -> dict[str, Any]:
@@ -175,7 +173,7 @@ def _cost(config: RunConfig, vocab_size: int) -> None:
     try:
         cost = cache.estimate(config, vocab_size)
     except LmvizError as error:
-        st.caption(f"{parameters} · {translate_error(error)}")
+        st.caption(f"{parameters} · {error_words(error)}")
         return
     if cost is None:
         st.caption(parameters)

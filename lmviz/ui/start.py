@@ -5,12 +5,36 @@ from collections.abc import Sequence
 import streamlit as st
 
 from lmviz.config import RunConfig
-from lmviz.costs import check_costs
+from lmviz.corpora import load_corpus
+from lmviz.corpora.corpus import training_characters
+from lmviz.costs import check_costs, check_tokens
 from lmviz.errors import N_, LmvizError
 from lmviz.forks import fork, fork_config
 from lmviz.limits import MAX_ACTIVE_RUNS, MAX_LABEL
 from lmviz.runs import Run
+from lmviz.training.extend import reopen
 from lmviz.ui import cache
+
+COUNTED = {"char": 300_000, "word": 300_000, "bpe": 20_000}
+"""Characters up to which the tokens of a text are counted before its training. The limits bound the time: byte pairs of
+20,000 Chinese characters without a break take a second to learn, of 300,000 four minutes. Beyond them a text is too
+short for a window only if its byte pairs have 17 characters on average, its words hundreds."""
+
+
+def check_text(config: RunConfig) -> None:
+    """Whether a visitor may train on this text, and whether it is long enough.
+
+    Raises:
+        CorpusError: there is no such text (the server's files are not a visitor's to read), or it is too short.
+    """
+    corpus = config.corpus
+    load_corpus(corpus.name, column=corpus.column, encoding=corpus.encoding, allow_paths=False)
+    characters = cache.corpus_preview(corpus.name).characters
+    if characters <= COUNTED[config.tokenizer.kind]:
+        check_tokens(*cache.token_counts(corpus, config.tokenizer), config)
+    elif config.tokenizer.kind == "char":
+        train = training_characters(characters, corpus.validation_fraction, corpus.name)
+        check_tokens(train, characters - train, config)
 
 
 def start_runs(configs: Sequence[RunConfig]) -> list[Run]:
@@ -36,6 +60,20 @@ def start_fork(run: Run, step: int, settings: Sequence[str], name: str) -> Run:
     new = fork(cache.store(), run, step, settings, name=name[:MAX_LABEL], owner=cache.owner())
     _begin([new])
     return new
+
+
+def start_again(run: Run, steps: int | None = None) -> None:
+    """Let a run that rests or has ended go on, with a new number of steps if given.
+
+    Raises:
+        LmvizError: it cannot go on, or this person has too many runs under way.
+    """
+    status = run.status()
+    _check_room(0 if status.active else 1)
+    if status.state != "paused":  # a paused run is still in its worker's hands
+        reopen(run, steps)
+        run.write_status(run.status().model_copy(update={"owner": cache.owner()}))  # it counts as this person's now
+    _begin([run])
 
 
 def _begin(runs: Sequence[Run]) -> None:

@@ -25,7 +25,9 @@ def class_names() -> dict[str, str]:
     return {
         "letter": _("letters"), "digit": _("digits"), "space": _("spaces and line ends"),
         "punctuation": _("punctuation and symbols"), "chinese": _("Chinese characters"),
-        "other": _("marks of beginning and end"),
+        "control": _("control and unassigned characters"), "part": _("parts of a character (bytes)"),
+        "unknown": _("unknown words"), "mark": _("marks of beginning and end"),
+        "other": _("all others"),  # of runs of earlier versions
     }  # fmt: skip
 
 
@@ -53,17 +55,29 @@ class Measured:
 
 
 def _parts(
-    measured: Sequence[Measured], styles: Mapping[str, RunStyle], column: str, names: Callable[[Measured], list[Any]]
-) -> list[Parts]:
-    """A column of the newest line of every run, sets over seeds together."""
+    measured: Sequence[Measured], styles: Mapping[str, RunStyle],
+    read: Callable[[Sequence[Measured]], tuple[list[Any], list[list[float]]]],
+) -> list[Parts]:  # fmt: skip
+    """For every set over seeds what `read` gives of its runs: names of the parts, and a row of losses a run."""
     of_run = {one.view.run.id: one for one in measured}
     parts = []
     for run_set in run_sets([one.view for one in measured]):
         members = [of_run[view.run.id] for view in run_set.views]
-        rows = [list(v.values()) if isinstance(v := one.line[column], dict) else v for one in members]
+        names, rows = read(members)
         style = styles[run_set.views[0].run.id]
-        parts.append(Parts(set_label(run_set), style, names(members[0]), np.array(rows, dtype=np.float64)))
+        parts.append(Parts(set_label(run_set), style, names, np.array(rows, dtype=np.float64)))
     return parts
+
+
+def _place_losses(members: Sequence[Measured]) -> tuple[list[Any], list[list[float]]]:
+    return members[0].facts["places"], [one.line["by_place"] for one in members]
+
+
+def _class_losses(members: Sequence[Measured]) -> tuple[list[Any], list[list[float]]]:
+    """Of the classes that all of the set have: runs of earlier versions have others."""
+    names, lines = class_names(), [one.line["by_class"] for one in members]
+    shared = [name for name in lines[0] if all(name in line for line in lines)]
+    return [names[name] for name in shared], [[line[name] for name in shared] for line in lines]
 
 
 def _tokens_words(measured: Sequence[Measured]) -> str:
@@ -77,7 +91,7 @@ def _tokens_words(measured: Sequence[Measured]) -> str:
 
 
 def _places(measured: Sequence[Measured], styles: Mapping[str, RunStyle]) -> None:
-    runs = _parts(measured, styles, "by_place", lambda one: one.facts["places"])
+    runs = _parts(measured, styles, _place_losses)
     figure = place_figure(
         runs, title=_("How much does it help to have read more?"),
         x=_("place in the window, tokens"), y=_("loss, nats a token"),
@@ -94,7 +108,7 @@ def _places(measured: Sequence[Measured], styles: Mapping[str, RunStyle]) -> Non
 
 def _classes(measured: Sequence[Measured], styles: Mapping[str, RunStyle]) -> None:
     names = class_names()
-    runs = _parts(measured, styles, "by_class", lambda one: [names[name] for name in one.line["by_class"]])
+    runs = _parts(measured, styles, _class_losses)
     figure = class_figure(runs, title=_("Which characters are hard?"), y=_("loss, nats a token"))
     many = ", ".join(f"{names[name]} {count:,}" for name, count in measured[0].facts["class_tokens"].items())
     alt = "; ".join(
