@@ -46,6 +46,11 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppT
     return open_page
 
 
+def texts(folder: Path) -> list[Path]:
+    """The corpora that were kept below a folder, and drafts of them."""
+    return [path for path in (folder / "data").glob("*") if path.is_dir()]
+
+
 def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
     (uploader,) = app.file_uploader
     uploader.set_value([(name, data, "text/plain") for name, data in files]).run()
@@ -88,7 +93,7 @@ def test_an_upload_is_seen_as_it_will_be_read_and_its_encoding_can_be_switched(
     app.selectbox(key="encoding").set_value("utf-8").run()
     assert len(app.error) == 1 and "not in the encoding utf" in app.error[0].value
     add(app)
-    assert not (tmp_path / "data").exists() and len(app.error) == 1
+    assert not texts(tmp_path) and len(app.error) == 1
     app.selectbox(key="encoding").set_value(None).run()
     assert not app.error
     add(app)
@@ -129,7 +134,7 @@ def test_nothing_of_a_text_that_was_added_reaches_the_next(
     assert not app.file_uploader[0].value and len(removed) == 1
     assert "own_text" not in app.session_state
     app.button(key="add_text_1").click().run()
-    assert "no file to add" in app.error[0].value and len(list((tmp_path / "data").iterdir())) == 1
+    assert "no file to add" in app.error[0].value and len(texts(tmp_path)) == 1
     app = upload(app, ("german.txt", ("Größe\n" * 30).encode("cp1252")))
     assert "german.txt: cp1252, 180 characters" in shown(app)
 
@@ -172,7 +177,7 @@ def test_what_cannot_be_used_gets_one_sentence_and_nothing_is_kept(
     for name, data, words in BAD:
         add(upload(app, (name, data)))
         assert len(app.error) == 1 and words in app.error[0].value.replace("\\", "")
-    assert not list((tmp_path / "data").glob("*"))
+    assert not texts(tmp_path)
 
 
 def test_nothing_that_a_person_typed_is_markdown(train: Callable[..., AppTest]) -> None:

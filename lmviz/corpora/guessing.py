@@ -1,9 +1,9 @@
 """Which encoding the bytes of a text are in, if they are not Unicode: the one in which it looks most like a text.
 
-Every candidate reads a sample of the places with bytes above 127. What it makes of them is marked character by
+charset-normalizer, which compares frequencies, is right for sentences and often wrong for a few bytes (it reads "José"
+in a page of English as Russian), so it decides only between those that look equally like text. Every candidate reads a sample of the places with bytes above 127. What it makes of them is marked character by
 character between 0 (nobody writes that: a rare Chinese character, a Russian letter inside an English word) and 1
-(everybody does). A few letters suffice, where methods that compare frequencies need sentences: one é in a page of
-English, two curly quotes.
+(everybody does). A few letters suffice: one é in a page of English, two curly quotes.
 """
 
 import codecs
@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 
+from charset_normalizer import from_bytes
+
 _PARTS = 8
 _PART_BYTES = 4000
 """The sample: so many places spread over the file, so many bytes each."""
 _BEFORE = 20
 """Bytes that are kept before the first one above 127: they may be the beginning of its word."""
 _TELLING = re.compile(rb"[\x80-\xff][^\n]*")
+_VOICE = 0.001
+"""What the choice of charset-normalizer adds to a mark: it decides between equals."""
+_RUSSIAN = ("cp1251", "koi8_r")
+"""They share their quotes and dashes with cp1252; where letters do not tell, it is no Russian text."""
 _LEAST = 0.15
 """Mark below which no candidate is believed."""
 
@@ -45,7 +51,11 @@ _WORD = re.compile(r"[^\W\d_¹²³¼½¾]+|[^\x00-\x7f]")
 def likeliest(data: bytes) -> Iterator[str]:
     """Python's names of encodings that `data` may be in, the likeliest first; none if it looks like no text in any."""
     sample = list(_telling(data))
-    marked = [(mark, name) for name, judge in _CANDIDATES.items() if (mark := _mark(sample, name, judge)) >= _LEAST]
+    best = from_bytes(b"\n".join(sample), cp_isolation=list(_CANDIDATES), enable_fallback=False).best()
+    marks = {name: _mark(sample, name, judge) for name, judge in _CANDIDATES.items()}
+    if best and best.encoding not in _RUSSIAN and marks.get(best.encoding, 0.0) >= _LEAST:
+        marks[best.encoding] += _VOICE
+    marked = [(mark, name) for name, mark in marks.items() if mark >= _LEAST]
     marked.sort(key=lambda row: -row[0])  # stable: of equals the one that stands first below
     return (codecs.lookup(name).name for _, name in marked)
 
