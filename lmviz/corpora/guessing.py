@@ -1,9 +1,10 @@
 """Which encoding the bytes of a text are in, if they are not Unicode: the one in which it looks most like a text.
 
 charset-normalizer, which compares frequencies, is right for sentences and often wrong for a few bytes (it reads "José"
-in a page of English as Russian), so it decides only between those that look equally like text. Every candidate reads a sample of the places with bytes above 127. What it makes of them is marked character by
-character between 0 (nobody writes that: a rare Chinese character, a Russian letter inside an English word) and 1
-(everybody does). A few letters suffice: one é in a page of English, two curly quotes.
+in a page of English as Russian), so it decides only between those that look equally like text. Every candidate reads a
+sample of the places with bytes above 127. What it makes of them is marked character by character between 0 (nobody
+writes that: a rare Chinese character, a Russian letter inside an English word) and 1 (everybody does). A few letters
+suffice: one é in a page of English, two curly quotes.
 """
 
 import codecs
