@@ -6,11 +6,12 @@ GPT: transformers' GPT2LMHeadModel.generate with its cache, on the same weights;
 write the same 120 greedy tokens. Recurrent models: embedding, torch.nn's module on one token, output layer, softmax and
 multinomial, again on the same weights (NVSI, which torch.nn does not have, beside a GRU). All in one process and one
 thread, in turn; processor time, so that others on the machine count little; medians over the rounds. Needs
-transformers, which is a dependency of the tests only (`pip install -e '.[test]'`).
+transformers, which is a dependency of the tests only (`pip install -e '.[test]'`). Exit status 1 if a budget is missed.
 """
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -35,7 +36,7 @@ BUDGETS = {"gpt 4x128": 3.5, "lstm 128": 3.0}
 TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM, "nvsi": nn.GRU}
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", choices=["gpt", "recurrent"])
@@ -43,16 +44,20 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     tokenizer = train_tokenizer(TokenizerConfig(), ["".join(chr(ord("0") + i) for i in range(CHARACTERS))])
+    held: list[bool] = []
     if arguments.only != "recurrent":
         for layers, width in ((4, 128), (2, 64)):
             ours = make(GPTConfig(d_model=width, num_layers=layers), tokenizer)
-            compare(f"gpt {layers}x{width}", ours, tokenizer, transformers_way(ours, tokenizer), arguments.rounds)
+            theirs = transformers_way(ours, tokenizer)
+            held.append(compare(f"gpt {layers}x{width}", ours, tokenizer, theirs, arguments.rounds))
     if arguments.only != "gpt":
         for config in (RNNConfig, NVSIConfig, GRUConfig, LSTMConfig):
             for size in (64, 128, 256):
                 model = make(config(hidden_size=size), tokenizer)
                 name = f"{model_kind(config)} {size}"
-                compare(name, model, tokenizer, module_way(model, model_kind(config)), arguments.rounds)
+                theirs = module_way(model, model_kind(config))
+                held.append(compare(name, model, tokenizer, theirs, arguments.rounds))
+    return 0 if all(held) else 1
 
 
 def model_kind(config: type) -> str:
@@ -74,8 +79,8 @@ def make(config: ModelConfig, tokenizer: Tokenizer) -> LanguageModel:
     return model
 
 
-def compare(name: str, model: LanguageModel, tokenizer: Tokenizer, theirs: Callable[[], int], rounds: int) -> None:
-    """Print both in tokens a second, their ratio, and whether the budget holds."""
+def compare(name: str, model: LanguageModel, tokenizer: Tokenizer, theirs: Callable[[], int], rounds: int) -> bool:
+    """Print both in tokens a second and their ratio; return whether the budget holds, if it has one."""
     seeds = iter(range(10_000))
     rates: list[tuple[float, float]] = []
     for round_number in range(rounds + 1):
@@ -88,11 +93,13 @@ def compare(name: str, model: LanguageModel, tokenizer: Tokenizer, theirs: Calla
     mine, other = (statistics.median(column) for column in zip(*rates, strict=True))
     ratio = statistics.median(a / b for a, b in rates)
     budget = BUDGETS.get(name)
-    verdict = f"   budget {budget}: {'holds' if ratio >= budget else 'MISSED'}" if budget else ""
+    holds = budget is None or ratio >= budget
+    verdict = f"   budget {budget}: {'holds' if holds else 'missed'}" if budget else ""
     print(
         f"{name:10} lmviz {mine:7,.0f} tokens/s   other {other:7,.0f} tokens/s   ratio {ratio:5.2f}{verdict}",
         flush=True,
     )
+    return holds
 
 
 def ours(model: LanguageModel, tokenizer: Tokenizer, seed: int) -> int:
@@ -177,4 +184,4 @@ def module_way(model: LanguageModel, kind: str) -> Callable[[], int]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -33,6 +33,15 @@ def test_percentiles() -> None:
     assert classroom.percentile([1.0, 2.0, 3.0]) == 3
 
 
+@pytest.mark.parametrize(
+    ("spoilt", "holds"),
+    [({}, True), ({"refreshes": [900.0]}, False), ({"workers": [700.0]}, False), ({"steps": [(5, 5)]}, False)],
+)
+def test_a_missed_budget_is_the_verdict(spoilt: dict, holds: bool) -> None:
+    well = {"refreshes": [9.0], "steps": [(1, 2)], "workers": [300.0], "server": {"with one session": 100.0}}
+    assert classroom.judge(classroom.Figures(**{**well, **spoilt}), sessions=1) == holds
+
+
 def test_more_trainings_than_cards_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot start 5 trainings"):
         classroom.measure(sessions=2, trainings=5, models=2, seconds=1)
