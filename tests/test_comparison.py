@@ -1,5 +1,6 @@
 """Sets over seeds, what differs in words, where models are surprised, branching off: by hand-made runs and on pages."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -296,3 +297,20 @@ def test_near_the_most_steps_a_run_can_be_longer_and_at_them_it_cannot(
     app = visit("train", runs=run.id)
     found = [number.value for number in app.number_input if number.key == f"longer_steps_{run.id}"]
     assert found == ([1_000_000] if offered else [])
+
+
+def test_shades_and_differences_have_their_unit(
+    visit: Callable[..., AppTest],  # noqa: F811
+    places: Path,  # noqa: F811
+) -> None:
+    one, other = trained(places, "one"), trained(places, "other")
+    lines = [{**line, "passage": [nats + 0.5 for nats in line["passage"]]} for line in other.validation()]
+    write_lines(other.path / "validation.jsonl", lines)
+    app = visit("train", runs=f"{one.id},{other.id}")
+    app.session_state["view"] = "passage"
+    app.run()
+    assert "Darkest: 6 nats or more, a probability of 1 in 400 or less" in words(app)
+    heads = [block.proto.body for block in app.get("html") if 'class="passage-head"' in block.proto.body]
+    tips = re.findall(r'data-tip="([^"]*)"', heads[2])
+    assert "Darkest: 2 nats" in heads[2]
+    assert len(tips) == len(one.breakdown()["tokens"]) and all(tip.endswith(": -0.500 nats") for tip in tips)

@@ -54,10 +54,10 @@ def _tokenizer() -> TokenizerConfig:
     kind = st.segmented_control(
         _("One token is"), list(names), default="char", format_func=names.__getitem__, key="tokenizer", required=True,
         persist_state="session", help=_(
-            "Characters: every letter is a token. Words: a word with the space before it, a mark or a line end; Chinese"
-            " is cut by jieba; words that are too rare for the vocabulary all become the one token �. Byte pairs (BPE):"
-            " frequent groups of letters become one token, as in GPT-2. Words and byte pairs are learned from the"
-            " training text."
+            "Characters: every character is a token. Words: a word with the space before it, a mark or a line end;"
+            " Chinese is cut by jieba; words that are too rare for the vocabulary all become the one token �. Byte"
+            " pairs (BPE): frequent groups of characters become one token, as in GPT-2. Words and byte pairs are"
+            " learned from the training text."
         ),
     )  # fmt: skip
     if kind == "bpe":

@@ -16,7 +16,7 @@ from lmviz.ui.theme import RunStyle
 from lmviz.ui.tokens import visible_token
 
 MOST_NATS = 6.0
-"""Surprise with the darkest shade: a probability of 1 in 400."""
+"""Surprise with the darkest shade."""
 MOST_DIFFERENCE = 2.0
 """Difference, in nats, with the darkest shade."""
 
@@ -140,14 +140,17 @@ def _passage_panel(measured: Sequence[Measured]) -> None:
     first, second = shown
     if first is not second and same_tokens([first.view, second.view]) and same_text([first.view, second.view]):
         st.html(_difference(first, second))
-    st.caption(
-        _(
-            "The beginning of the text kept for validation, which no model has learned from. Shade: surprise, the"
-            " negative logarithm of the probability that the model gave the token after all before it, at its newest"
-            " validation. Point at a token for its number."
-        )
-        + _tokens_words(shown)
-    )
+    st.caption(_passage_words() + _tokens_words(shown))
+
+
+def _passage_words() -> str:
+    """What is shown, measured and shaded; how far models look back stands in lmviz.inspect.score."""
+    return _(
+        "The beginning of the text kept for validation, which no model has learned from. Shade: surprise, the negative"
+        " logarithm of the probability that the model gave the token after those before it, at its newest validation."
+        " A GPT whose window is shorter than the passage looks back half a window at least, or to the beginning."
+        " Darkest: {nats} nats or more, a probability of 1 in {odds} or less. Point at a token for its number."
+    ).format(nats=f"{MOST_NATS:g}", odds=f"{round(np.exp(MOST_NATS), -2):.0f}")
 
 
 def _choice(words: str, ids: list[str], index: int, known: Mapping[str, Measured], key: str) -> str:
@@ -175,10 +178,13 @@ def _difference(one: Measured, other: Measured) -> str:
     spans = "".join(
         f'<span class="tok {"ahead" if gain > 0 else "behind"}" tabindex="0"'
         f' style="--unsure:{min(100, round(100 * abs(gain) / MOST_DIFFERENCE))}%"'
-        f' data-tip="{html.escape(visible_token(token))}&#10;{gain:+.3f}">{html.escape(token)}</span>'
+        f' data-tip="{_gain_tip(token, gain)}">{html.escape(token)}</span>'
         for token, gain in zip(tokens, gains.tolist(), strict=True)
     )
-    head = _("The difference. Blue: the second model expected the token more. Orange: the first did.")
+    head = _(
+        "The difference. Blue: the second model expected the token more. Orange: the first did. Darkest: {nats} nats or"
+        " more."
+    ).format(nats=f"{MOST_DIFFERENCE:g}")
     return f'<div class="passage-head">{html.escape(head)}</div><div class="written passage">{spans}</div>'
 
 
@@ -186,4 +192,9 @@ def _tip(token: str, nats: float) -> str:
     words = _("{token}: surprise {nats} nats, probability {chance}").format(
         token=visible_token(token), nats=f"{nats:.3f}", chance=f"{np.exp(-nats):.1%}"
     )
+    return html.escape(words)
+
+
+def _gain_tip(token: str, gain: float) -> str:
+    words = _("{token}: {nats} nats").format(token=visible_token(token), nats=f"{gain:+.3f}")
     return html.escape(words)
