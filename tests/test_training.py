@@ -332,6 +332,8 @@ def test_settings_changed_while_running_are_kept_when_it_goes_on(store: Store, t
     session.set("learning_rate", 1e-4)
     session.set("dropout", 0.5)
     session.set("clip_norm", 0.3)
+    with pytest.raises(ConfigError, match="must lie between"):
+        session.set("learning_rate", math.inf)
     session.rest("paused")
     turns.close()
     again = Session(run)
