@@ -56,7 +56,13 @@ def _branch_off(run: Run, step: int, settings: list[str]) -> None:
         show_error(error)
         return
     st.session_state["branches"] = st.session_state.get("branches", 0) + 1
-    st.switch_page("pages/train.py", query_params={"runs": f"{run.id},{new.id}"})
+    st.switch_page("pages/train.py", query_params={"runs": ",".join([*_shown_with(run), new.id])})
+
+
+def _shown_with(run: Run) -> list[str]:
+    """The runs on the page if this one is among them, else this one alone."""
+    shown = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
+    return shown if run.id in shown else [run.id]
 
 
 def longer_control(run: Run) -> None:
@@ -66,9 +72,9 @@ def longer_control(run: Run) -> None:
         return
     with st.popover(_("Train longer"), icon=":material/more_time:", key=f"longer_{run.id}"):
         st.caption(
-            _("It goes on from step {step}; from there on the learning rate follows the longer schedule.").format(
-                step=f"{status.step:,}"
-            )
+            _(
+                "The run itself goes on from step {step}, its learning rate by the longer schedule from there on."
+            ).format(step=f"{status.step:,}")
         )
         steps = st.number_input(
             _("Updates in all"), status.step + 1, MAX_STEPS, min(MAX_STEPS, max(status.steps, status.step + 1000)),
@@ -80,4 +86,4 @@ def longer_control(run: Run) -> None:
             except LmvizError as error:
                 show_error(error)
                 return
-            st.switch_page("pages/train.py", query_params={"runs": run.id})
+            st.switch_page("pages/train.py", query_params={"runs": ",".join(_shown_with(run))})

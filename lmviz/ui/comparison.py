@@ -118,8 +118,8 @@ def _title(views: Sequence[RunView]) -> str:
     if not found:
         return _("How fast does it learn?") if len(views) == 1 else _("Who learns fastest?")
     lead = found[0]
-    if lead.margin < LEVEL:
-        return _("The best two are level after {steps} steps").format(steps=f"{lead.at:,.0f}")
+    if lead.margin < LEVEL or is_luck(lead):
+        return _("No clear difference after {steps} steps").format(steps=f"{lead.at:,.0f}")
     return _("{name} is ahead after {steps} steps").format(name=plain(lead.best.label), steps=f"{lead.at:,.0f}")
 
 
@@ -133,21 +133,25 @@ def caption(views: Sequence[RunView]) -> str:
     if not same_text(views):
         return _("These runs learned different texts, so their losses cannot be compared with each other.")
     counts = {validation_tokens(view) for view in views if view.data}
-    words = _(
-        "Bold: validation loss, always on the same {tokens} tokens, spread over the end of the text that is kept for"
-        " it. Thin: training loss, mean since the point before. Dashed: what needs no training."
-    ).format(tokens=" / ".join(f"{count:,}" for count in sorted(counts)) or "–")
+    bold = _("Bold: validation loss, always on the same {tokens} tokens, spread over the text kept for it.")
+    words = [bold.format(tokens=" / ".join(f"{count:,}" for count in sorted(counts)) or "–")]
+    sizes = {len(one.views) for one in run_sets(views)}
+    if 1 in sizes:
+        words.append(_("Thin: training loss, mean since the point before."))
+    if sizes - {1}:
+        words.append(
+            _("Bands: from the lowest to the highest of the runs that differ in their seed alone; line: their mean.")
+        )
+    words.append(_("Grey dashes: what needs no training."))
     unknown = max((view.data.get("unknown_share", {}).get("validation", 0.0) for view in views), default=0.0)
     if unknown and not same_tokens(views):
-        words += " " + _(
-            "{share} of the words are unknown to a word tokenizer: each counts as one easy token, so its bits a"
-            " character are too low."
-        ).format(share=f"{unknown:.1%}")
-    if all(len(one.views) == 1 for one in run_sets(views)):
-        return words
-    return f"{words} " + _(
-        "Bands: from the lowest to the highest of the runs that differ in their seed alone; line: their mean."
-    )
+        words.append(
+            _(
+                "{share} of the words are unknown to a word tokenizer: each counts as one easy token, so its bits a"
+                " character are too low."
+            ).format(share=f"{unknown:.1%}")
+        )
+    return " ".join(words)
 
 
 def validation_tokens(view: RunView) -> int:
@@ -174,13 +178,18 @@ def verdict(views: Sequence[RunView]) -> str:
     return " ".join(sentences)
 
 
+def is_luck(lead: Lead) -> bool:
+    """Whether the lead is no larger than what seeds alone do, where that was measured."""
+    return lead.spread is not None and lead.margin <= 2 * lead.spread
+
+
 def _chance(lead: Lead, unit: str) -> list[str]:
     """Whether the lead is more than the luck of a seed, where that was measured."""
     if lead.spread is None:
-        return []
+        return [_("One run each: repeat over seeds to see how much of that is luck.")]
     template = (
         N_("Seeds alone move a run by {spread} {unit} (standard deviation), less than half of the lead.")
-        if lead.margin > 2 * lead.spread
+        if not is_luck(lead)
         else N_("Seeds alone move a run by {spread} {unit} (standard deviation): the lead may be luck.")
     )
     return [_(template).format(spread=f"{lead.spread:.3f}", unit=unit)]

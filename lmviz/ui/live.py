@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from lmviz.compare import AXES, Axis, RunView, labels, read_view, run_sets
+from lmviz.compare import AXES, Axis, RunSet, RunView, labels, read_view, run_sets
 from lmviz.errors import LmvizError
 from lmviz.runs import Run
 from lmviz.ui import cache
@@ -24,6 +24,7 @@ from lmviz.ui.comparison import (
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.i18n import _
 from lmviz.ui.run_card import run_card, wish_button
+from lmviz.ui.run_picker import corpus_title
 from lmviz.ui.shell import forget
 from lmviz.ui.surprise import breakdown_panel
 from lmviz.ui.theme import RunStyle
@@ -80,6 +81,7 @@ def _panel(run_ids: list[str], pace: float | None, shown: str) -> None:
     runs = find(run_ids)
     views = [read_view(run, name) for run, name in zip(runs, labels(runs), strict=True)]
     styles = run_styles(views)
+    _what_was_trained(views)
     if shown == "loss":
         with st.container(horizontal=True, vertical_alignment="center"):
             look = _loss_controls()
@@ -93,6 +95,9 @@ def _panel(run_ids: list[str], pace: float | None, shown: str) -> None:
     _all_at_once(views)
     style_of = {view.run.id: style for view, style in zip(views, styles, strict=True)}
     sets = run_sets(views)
+    for one in sets:
+        if len(one.views) > 1:
+            st.progress(_share_done(one), text=markdown_safe(set_label(one)))
     _cards([(one.views[0], style_of[one.views[0].run.id]) for one in sets if len(one.views) == 1])
     for one in sets:
         if len(one.views) > 1:
@@ -119,6 +124,18 @@ def view_switch() -> str:
     else:
         st.query_params.pop("view", None)
     return str(chosen)
+
+
+def _what_was_trained(views: Sequence[RunView]) -> None:
+    """Text, tokens and updates of these runs in one line."""
+    tokens = {"char": _("Characters"), "word": _("Words"), "bpe": _("Byte pairs")}
+    texts = dict.fromkeys(corpus_title(view.config.corpus.name) for view in views)
+    kinds = dict.fromkeys(tokens[view.config.tokenizer.kind] for view in views)
+    steps = dict.fromkeys(f"{view.status.steps:,}" for view in views if view.kind != "ngram")
+    parts = [" / ".join(texts), " / ".join(kinds)]
+    if steps:
+        parts.append(_("{steps} steps").format(steps=" / ".join(steps)))
+    st.caption(markdown_safe(" · ".join(parts)))
 
 
 @dataclass(frozen=True)
@@ -151,6 +168,12 @@ def _loss(views: Sequence[RunView], styles: Sequence[RunStyle], look: Look) -> N
             weight=f"{look.smoothing:g}"
         )
     chart(figure, "loss_chart", height=380, csv="loss", alt=alt_text(views), caption=words)
+
+
+def _share_done(one: RunSet) -> float:
+    """Of all updates of a set."""
+    steps = sum(view.status.steps for view in one.views)
+    return min(1.0, sum(view.status.step for view in one.views) / steps) if steps else 0.0
 
 
 def _all_at_once(views: Sequence[RunView]) -> None:

@@ -17,6 +17,8 @@ from lmviz.ui.tokens import visible_token
 
 MOST_NATS = 6.0
 """Surprise with the darkest shade."""
+FEW = 30
+"""Tokens of a kind below which its mean is not drawn."""
 MOST_DIFFERENCE = 2.0
 """Difference, in nats, with the darkest shade."""
 
@@ -74,9 +76,13 @@ def _place_losses(members: Sequence[Measured]) -> tuple[list[Any], list[list[flo
 
 
 def _class_losses(members: Sequence[Measured]) -> tuple[list[Any], list[list[float]]]:
-    """Of the classes that all of the set have: runs of earlier versions have others."""
+    """Of the classes that all of the set have (runs of earlier versions have others) and that have enough tokens for a
+    mean: a text has one end, and how surprising that was says nothing.
+    """
     names, lines = class_names(), [one.line["by_class"] for one in members]
-    shared = [name for name in lines[0] if all(name in line for line in lines)]
+    counts = members[0].facts["class_tokens"]
+    enough = [name for name in lines[0] if counts.get(name, 0) >= FEW] or list(lines[0])
+    shared = [name for name in enough if all(name in line for line in lines)]
     return [names[name] for name in shared], [[line[name] for name in shared] for line in lines]
 
 
@@ -118,8 +124,9 @@ def _classes(measured: Sequence[Measured], styles: Mapping[str, RunStyle]) -> No
     chart(
         figure, "class_chart", height=380, alt=alt, caption=_(
             "Newest validation loss of each run, split by the kind of character that was to be predicted (a longer"
-            " token counts by its first character that is no space). Tokens measured: {many}."
-        ).format(many=many) + _tokens_words(measured),
+            " token counts by its first character that is no space). Tokens measured: {many}; kinds with fewer than"
+            " {few} are not drawn."
+        ).format(many=many, few=FEW) + _tokens_words(measured),
     )  # fmt: skip
 
 
