@@ -183,8 +183,10 @@ class _Sequence(torch.autograd.Function):
         _go_back(deltas, carry, grads, weight)
         if ctx.seen is not None:
             ctx.seen.append({"hidden": grads[1:].transpose(0, 1)})
-        for_weight = deltas.flatten(0, 1).T @ states[:-1].flatten(0, 1)  # (G*H, H)
-        for_bias = deltas.sum((0, 1))
+        for_weight = for_bias = None
+        if ctx.needs_input_grad[2]:
+            for_weight = deltas.flatten(0, 1).T @ states[:-1].flatten(0, 1)  # (G*H, H)
+            for_bias = deltas.sum((0, 1))
         ctx.recipe.turn_to_input_(deltas, grads[1:], kept)
         return deltas, grads[0], for_weight, for_bias, None, None
 

@@ -73,6 +73,8 @@ class _Sequence(torch.autograd.Function):
         ctx.seen.append({
             "hidden": for_hidden[1:].transpose(0, 1), "cell": for_cell[1:].transpose(0, 1),
         })  # fmt: skip
+        if not ctx.needs_input_grad[3]:  # the states' gradients alone are wanted
+            return deltas, for_hidden[0], for_cell[0], None, None, None
         for_weight = deltas.flatten(0, 1).T @ hiddens[:-1].flatten(0, 1)  # (4H, H)
         return deltas, for_hidden[0], for_cell[0], for_weight, deltas.sum((0, 1)), None
 
