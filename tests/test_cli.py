@@ -221,3 +221,37 @@ def test_a_short_run_that_diverged_says_so_in_few_digits(place: Path) -> None:
     )  # fmt: skip
     assert "The run diverged" in done.stderr
     assert "failed" in done.stdout and "perplexity 1e" in done.stdout and len(done.stdout) < 200
+
+
+def test_gradients_at_birth_and_of_a_run(place: Path) -> None:
+    done = lmviz(place, "gradients", "--models", "rnn,nvsi+carry,lstm", "--length", "12", "--hidden", "16",
+                 "--input-gate-bias", "-4", "--forget-gate-bias", "3", "--json")  # fmt: skip
+    document = json.loads(done.stdout)
+    assert document["length"] == 12 and "L_T" in document["definition"]
+    assert [(c["model"], c["state"]) for c in document["cells"]] == [
+        ("rnn", "hidden"), ("nvsi", "hidden"), ("lstm", "hidden"), ("lstm", "cell"),
+    ]  # fmt: skip
+    assert all(len(c["norms"]) == len(c["jacobian_norm"]) == 12 and c["norms"][0] == 1 for c in document["cells"])
+    settings = document["cells"][1]["settings"]
+    assert settings["carry"] and settings["input_gate_bias"] == -4
+    run = train(place, "gru")["run"]
+    document = json.loads(lmviz(place, "gradients", "--run", run, "--length", "40", "--json").stdout)
+    assert document["run"] == run and len(document["cells"][0]["norms"]) == 40
+    assert "decay" in lmviz(place, "gradients", "--run", run, "--step", "0").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--models", "rnn,transformer"], "There is no cell transformer"),
+        (["--models", ","], "Name at least one cell"),
+        (["--hidden", "0"], "hidden_size cannot be 0"),
+        (["--length", "1"], "between 2 and 1000"),
+        (["--input-scale", "nan"], "input scale must lie"),
+        (["--init", "zeros"], "init cannot be zeros"),
+        (["--run", "nothing"], "There is no run nothing"),
+    ],
+)
+def test_bad_arguments_of_gradients(place: Path, arguments: list[str], words: str) -> None:
+    done = lmviz(place, "gradients", *arguments, status=2)
+    assert words in done.stderr and done.stderr.count("\n") == 1 and not done.stdout

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lmviz.config import GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
-from lmviz.inspect.gradients import entry, in_float64, state_norms
+from lmviz.inspect.gradients import as_json, entry, in_float64, state_norms
 from lmviz.inspect.jacobian import jacobian_norms, path_factors, spectrum
 from lmviz.models import build_model
 from lmviz.models.recurrent import RecurrentModel
@@ -48,7 +48,7 @@ def gradients_at_birth(
     shared = {
         "model": config.kind,
         "settings": {**config.model_dump(mode="json"), "seed": seed, "input_scale": input_scale},
-        "jacobian_norm": jacobian_norms(model, inputs[0]).tolist() if jacobian else None,
+        "jacobian_norm": as_json(jacobian_norms(model, inputs[0])) if jacobian else None,
         "terms": path_factors(model, inputs),
         "spectrum": spectrum(model.layers[-1]) if spectra else None,
     }

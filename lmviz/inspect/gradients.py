@@ -101,7 +101,7 @@ def decay(norms: Array) -> float | None:
     """
     start = FIT_FROM if len(norms) >= FIT_FROM + 3 else 0
     lags = np.arange(start, min(FIT_TO + 1, len(norms)))
-    lags = lags[norms[lags] > 0]
+    lags = lags[np.isfinite(norms[lags]) & (norms[lags] > 0)]
     if len(lags) < 2:
         return None
     return math.exp(np.polynomial.Polynomial.fit(lags, np.log(norms[lags]), 1).convert().coef[-1])
@@ -161,7 +161,12 @@ def entry(found: Mapping[str, Array], state: str, layer: int = -1) -> dict[str, 
     """What is said of one state of one layer, as JSON: norms by lag relative to lag 0, decay, horizon."""
     curve = relative(found[state][layer])
     rate = decay(curve)
-    return {"state": state, "norms": curve.tolist(), "decay": rate, "horizon": horizon(rate)}
+    return {"state": state, "norms": as_json(curve), "decay": rate, "horizon": horizon(rate)}
+
+
+def as_json(values: Array) -> list[float | None]:
+    """Numbers for JSON; None where one has grown beyond float64."""
+    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _loss(model: RecurrentModel, outputs: Tensor, targets: Tensor) -> Tensor:

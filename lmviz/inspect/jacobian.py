@@ -5,6 +5,7 @@ state, of an LSTM (hidden, cell). Papers: Hochreiter 1991, Pascanu et al. 2013, 
 Shapes: B batch, T time, D input width, H hidden, S numbers in the state.
 """
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -31,7 +32,7 @@ def jacobian_norms(model: RecurrentModel, tokens: Tensor, layer: int = -1) -> Ar
         layer: whose state; what the layers below give counts as its input.
 
     Returns:
-        (T,), lag 0 first, where it is 1.
+        (T,), lag 0 first, where it is 1; not a number where one has grown beyond float64.
     """
     cell = model.layers[layer]
     units = torch.arange(cell.hidden_size)
@@ -43,10 +44,11 @@ def jacobian_norms(model: RecurrentModel, tokens: Tensor, layer: int = -1) -> Ar
     if "cell" in seen[0][0]:  # at lag 0 the state is where the gradient begins: h_T is not counted through c_T
         rows[0, :, cell.hidden_size :] = 0
     largest = rows.abs().amax((1, 2))  # taken out, so that squares of small numbers do not underflow
-    scaled = rows / torch.where(largest > 0, largest, 1.0)[:, None, None]
+    usable = largest.isfinite() & (largest > 0)
+    scaled = torch.where(usable[:, None, None], rows / largest[:, None, None], 0.0)
     # The root of the largest eigenvalue of J J^T: as exact as the largest singular value of J, and much faster.
     stretch = torch.linalg.eigvalsh(scaled @ scaled.mT)[:, -1].clamp_min(0).sqrt()
-    return cast(Array, (stretch * largest).numpy())
+    return cast(Array, (stretch * torch.where(largest.isfinite(), largest, math.nan)).numpy())
 
 
 @torch.no_grad()

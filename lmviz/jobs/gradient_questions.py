@@ -12,6 +12,7 @@ from lmviz.inspect.gradients import (
     DEFINITION,
     EVERY_STEP,
     RECURRENT_ONLY,
+    as_json,
     dependence_map,
     entry,
     in_float64,
@@ -27,6 +28,8 @@ from lmviz.training.data import Data, validation_batches
 SEQUENCES = 16
 """Windows of the validation text that a run's gradients are measured on."""
 
+MAX_INPUT_SCALE = 1000
+
 Pieces = Generator[dict[str, Any], None, None]
 
 
@@ -40,6 +43,8 @@ def at_birth(
         ConfigError: a cell or the length cannot be.
     """
     check_length(length)
+    if not 0 <= input_scale <= MAX_INPUT_SCALE:
+        raise ConfigError(N_("The input scale must lie between 0 and {limit}."), limit=MAX_INPUT_SCALE)
     rows = []
     for settings in cells:
         config = validated({"model": settings}).model
@@ -66,7 +71,7 @@ def of_run(
     twin = in_float64(model)
     found = state_norms(twin, batch.inputs, batch.targets, every_step=every_step)
     shared = {
-        "jacobian_norm": jacobian_norms(twin, batch.inputs[0]).tolist() if jacobian else None,
+        "jacobian_norm": as_json(jacobian_norms(twin, batch.inputs[0])) if jacobian else None,
         "terms": path_factors(twin, batch.inputs),
         "spectrum": spectrum(twin.layers[-1]) if spectra else None,
     }
