@@ -6,8 +6,8 @@ For each kind (preset `small`) three trainings of the same run take turns, SLICE
 rotates:
 
 - bare: updates alone. The gradient's norm is part of them, as clipping needs it;
-- recorded: a line of metrics (loss, gradient norms before and after clipping, rate, speed) at every logging step; at
-  every checkpoint all gates or attention, the weights, and the state to go on from;
+- recorded: a line of metrics (loss, gradient norms before and after clipping, rate, speed) at every logging step;
+  gradient norms by lag and by parameter at those that have them; at every checkpoint all gates or attention, the weights, and the state to go on from;
 - everything: `Session.work()` of a real run with the same signals, from the tokenized text to the end: also the model's
   building, validation and its breakdown, samples of text, the n-gram floor, status.json and safety copies by the clock.
 
@@ -76,7 +76,7 @@ def recorded(config: RunConfig, data: Data, store: Store) -> Iterator[None]:
     trainer = trainer_of(config, data)
     recorder = Recorder(store.create(config), config, data, config.training.steps)
     recorder.eval_steps = set()  # the logging steps stay
-    recorder.checkpoint(trainer)
+    recorder.begin(trainer)
     for _ in range(config.training.steps):
         recorder.record(trainer, trainer.advance())
         yield

@@ -225,6 +225,8 @@ class RecordingConfig(Settings):
     """Length of each sample, tokens; 0 writes none."""
     weights: Literal["float32", "float16"] = "float32"
     """Number format of the kept weights; float16 halves the size. A run always goes on from float32."""
+    gradients: bool = True
+    """Keep gradient norms by time step (recurrent models) and by parameter at about a hundred of the logging steps."""
     signals: tuple[str, ...] = ()
     """Signals kept at every checkpoint on the first validation window, such as gate.forget."""
 

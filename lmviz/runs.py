@@ -1,7 +1,8 @@
 """The run folder: where it lies, how it is written without ever being half-written, how it is read. No torch.
 
     <store>/<run id>/config.json  data.json  baselines.json  tokenizer.json  status.json
-                     metrics.jsonl  samples.jsonl  events.jsonl  validation.jsonl  breakdown.json
+                     metrics.jsonl  samples.jsonl  events.jsonl  validation.jsonl  gradients.jsonl
+                     breakdown.json
                      checkpoints/<step>.safetensors  resume/<step>.safetensors  snapshots/<step>.safetensors
 
 A worker writes it, everyone else reads it. JSON files are replaced atomically; .jsonl files are appended a line at a
@@ -36,7 +37,7 @@ State = Literal["queued", "running", "paused", "finished", "stopped", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running", "paused")
 ENDED: tuple[State, ...] = ("finished", "stopped", "failed")
 
-STEP_LINES = ("metrics.jsonl", "samples.jsonl", "validation.jsonl")
+STEP_LINES = ("metrics.jsonl", "samples.jsonl", "validation.jsonl", "gradients.jsonl")
 """Files with a line a moment, each with its `step`, that the training writes."""
 
 _LINES = LineReader()
@@ -191,6 +192,10 @@ class Run:
     def validation(self) -> list[Line]:
         """Lines of validation.jsonl: where the model was surprised, at every validation."""
         return _LINES.read(self.path / "validation.jsonl")
+
+    def gradients(self) -> list[Line]:
+        """Lines of gradients.jsonl: gradient norms by lag, and by parameter."""
+        return _LINES.read(self.path / "gradients.jsonl")
 
     def breakdown(self) -> dict[str, Any]:
         """What the lines of `validation` speak of: the tokens of the passage, the places, the classes."""

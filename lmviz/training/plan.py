@@ -1,5 +1,7 @@
 """At which steps something is written: pure functions of the configuration, so that watching a run changes nothing."""
 
+import math
+
 from lmviz.config import RecordingConfig
 
 EARLY = (1, 2, 4, 8, 16, 32, 64)
@@ -10,14 +12,26 @@ EARLY_EVALUATIONS = (1, 4, 16, 64)
 
 def log_steps(recording: RecordingConfig, steps: int) -> set[int]:
     """Steps with a line in metrics.jsonl."""
-    every = recording.log_every or min(25, max(1, steps // 200))
-    return _steps(every, EARLY, steps) | eval_steps(recording, steps)
+    return _steps(_log_every(recording, steps), EARLY, steps) | eval_steps(recording, steps)
+
+
+def _log_every(recording: RecordingConfig, steps: int) -> int:
+    return recording.log_every or min(25, max(1, steps // 200))
 
 
 def eval_steps(recording: RecordingConfig, steps: int) -> set[int]:
     """Steps with a validation loss and a sample of text."""
     every = recording.eval_every or min(500, max(1, steps // 40))
     return _steps(every, EARLY_EVALUATIONS, steps)
+
+
+def gradient_steps(recording: RecordingConfig, steps: int) -> set[int]:
+    """Logging steps with gradient norms as well: one in 25 updates, a hundred a run, for one may cost an update."""
+    if not recording.gradients:
+        return set()
+    logged = _log_every(recording, steps)
+    every = logged * math.ceil(max(25, steps // 100) / logged)
+    return _steps(every, EARLY, steps)
 
 
 def checkpoint_steps(recording: RecordingConfig, steps: int) -> set[int]:

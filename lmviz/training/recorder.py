@@ -26,7 +26,8 @@ from lmviz.models.ngram import NgramModel
 from lmviz.runs import STEP_LINES, Run, append_line, read_lines, resume_path, write_json, write_lines
 from lmviz.training.breakdown import Breakdown
 from lmviz.training.data import Data, evaluation_batch_size, validation_batches
-from lmviz.training.plan import checkpoint_steps, eval_steps, log_steps
+from lmviz.training.gradient_recorder import GradientRecorder
+from lmviz.training.plan import checkpoint_steps, eval_steps, gradient_steps, log_steps
 from lmviz.training.trainer import WEIGHTS, Step, Trainer, token_losses
 
 SAMPLE_TEMPERATURE = 0.8
@@ -77,6 +78,7 @@ class Recorder:
         self.log_steps = log_steps(config.recording, steps)
         self.eval_steps = eval_steps(config.recording, steps)
         self.checkpoint_steps = checkpoint_steps(config.recording, steps)
+        self.gradient_steps = gradient_steps(config.recording, steps)
         context = config.training.context_length
         self.validation = validation_batches(
             data.validation, context, config.recording.eval_tokens,
@@ -86,6 +88,7 @@ class Recorder:
             data.tokenizer, data.validation, [batch.targets.numpy() for batch in self.validation]
         )
         write_json(run.path / "breakdown.json", self.breakdown.facts(data.tokenizer))
+        self.gradients = GradientRecorder(run, self.validation[0])
         self.interval: list[Step] = []
         """Updates since the last line of metrics.jsonl."""
         self.best = Best(config)
@@ -98,8 +101,17 @@ class Recorder:
             loss = self.log(trainer, evaluated)
             if loss is not None and (step.step == self.last_step or self.best.exhausted):
                 trainer.check_end(loss)
+        if step.step in self.gradient_steps:
+            self.gradients.write(trainer, step)
         if step.step in self.checkpoint_steps:
             self.checkpoint(trainer)
+
+    def begin(self, trainer: Trainer) -> None:
+        """Before the first update: forget what an earlier attempt wrote, keep the weights at birth."""
+        self.forget_after(-1)
+        if self.gradient_steps:
+            self.gradients.write(trainer)
+        self.checkpoint(trainer)
 
     def log(self, trainer: Trainer, evaluated: bool) -> float | None:
         """One line of metrics.jsonl: means over the updates since the line before, and the validation loss if due,

@@ -156,8 +156,7 @@ class Session:
         assert trainer and recorder
         self.status.parameters = trainer.model.parameter_count()
         if not recorder.restore(trainer):
-            recorder.forget_after(-1)
-            recorder.checkpoint(trainer)
+            recorder.begin(trainer)
         yield None  # the run is ready; from here on a turn is one update, and what was wished comes before the first
         floor_is_known = bool(self.run.baselines())
         while trainer.step < self.status.steps:
