@@ -26,11 +26,11 @@ def eval_steps(recording: RecordingConfig, steps: int) -> set[int]:
 
 
 def gradient_steps(recording: RecordingConfig, steps: int) -> set[int]:
-    """Logging steps with gradient norms as well: one in 25 updates, a hundred a run, for one may cost an update."""
+    """Logging steps with gradient norms as well: one in 50 updates, a hundred a run, for one may cost an update."""
     if not recording.gradients:
         return set()
     logged = _log_every(recording, steps)
-    every = logged * math.ceil(max(25, steps // 100) / logged)
+    every = logged * math.ceil(max(50, steps // 100) / logged)
     return _steps(every, EARLY, steps)
 
 
