@@ -34,7 +34,7 @@ class CorpusConfig(Settings):
     lag: int | None = Field(default=None, ge=1, le=MAX_LAG, examples=[20])
     """Steps between what is to be remembered and the question; a task needs it, a text has none."""
     mixed: bool = False
-    """Curriculum of a task: each batch draws its lag anew, from the shortest one up to `lag`."""
+    """Curriculum of a task: each batch draws its lag anew, up to `lag`, evenly on a logarithmic scale."""
 
     @model_validator(mode="after")
     def _lag_belongs_to_tasks(self) -> "CorpusConfig":

@@ -15,10 +15,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from lmviz.config import TASKS, CorpusConfig
 from lmviz.errors import N_
 
 LETTERS = "abcdefgh"
+NOISE = "01234567"
 QUESTION = "?"
 BLANK = "."
 GO = ":"
@@ -63,12 +66,12 @@ def _sum_shares() -> list[float]:
 TASK: dict[str, Task] = {
     "remember-first": Task(
         title=N_("Remember the first"),
-        description=N_("Which letter came first? Noise of the same letters lies between it and the question."),
+        description=N_("Which letter stood first? Digits that mean nothing lie between it and the question."),
         definition=N_(
-            "One of 8 letters, then lag - 1 letters of noise drawn from the same 8, then a question mark. The answer is"
-            " the first letter, lag steps before the question. Only the answer is scored."
+            "One of 8 letters, then lag - 1 digits of noise drawn from 8, then a question mark. The answer is the"
+            " letter, lag steps before the question. Only the answer is scored."
         ),
-        symbols=LETTERS + QUESTION,
+        symbols=LETTERS + NOISE + QUESTION,
         length=lambda lag: lag + 1,
         scored=1,
         chance=1 / len(LETTERS),
@@ -131,10 +134,24 @@ def longest(corpus: CorpusConfig) -> int:
     return task.length(max(measured_lags(corpus)))
 
 
+def mixed_lag(share: float, shortest: int, largest: int) -> int:
+    """A lag from a number drawn evenly from [0, 1): as often from 1 to 10 as from 10 to 100.
+
+    Short lags come often, so that there is always something a weak gradient can reach, and long ones often enough that
+    what was learned on them has to last. Drawn evenly from 1 to 200 the long ones drown the rest: RNN and NVSI learn
+    nothing.
+    """
+    return min(largest, int(shortest * ((largest + 1) / shortest) ** share))
+
+
 def mean_length(corpus: CorpusConfig) -> float:
     """Tokens that a sequence has in training, on average."""
     task, lag = task_of(corpus)
-    return (task.length(task.shortest_lag if corpus.mixed else lag) + task.length(lag)) / 2
+    if not corpus.mixed:
+        return task.length(lag)
+    shares = np.log1p(1 / np.arange(task.shortest_lag, lag + 1))  # how often each lag comes, but for a factor
+    lengths = [task.length(drawn) for drawn in range(task.shortest_lag, lag + 1)]
+    return float(np.average(lengths, weights=shares))
 
 
 def fingerprint(corpus: CorpusConfig) -> str:

@@ -21,11 +21,13 @@ from lmviz.corpora.tasks import (
     GO,
     LETTERS,
     MARKED,
+    NOISE,
     QUESTION,
     SUMS,
     fingerprint,
     mean_length,
     measured_lags,
+    mixed_lag,
     task_of,
 )
 from lmviz.decoding.generate import evaluating
@@ -57,9 +59,10 @@ class Ids:
 
 
 def remember_first(ids: Ids, lag: int, size: int, generator: torch.Generator) -> Batch:
-    """A letter, lag - 1 letters of noise, the question."""
-    letters = ids(LETTERS)[torch.randint(len(LETTERS), (size, lag), generator=generator)]  # (B, lag)
-    return _asked(letters, ids(QUESTION).expand(size, 1), letters[:, :1])
+    """A letter, lag - 1 digits of noise, the question."""
+    letter = ids(LETTERS)[torch.randint(len(LETTERS), (size, 1), generator=generator)]  # (B, 1)
+    noise = ids(NOISE)[torch.randint(len(NOISE), (size, lag - 1), generator=generator)]  # (B, lag - 1)
+    return _asked(torch.cat([letter, noise], 1), ids(QUESTION).expand(size, 1), letter)
 
 
 def copy(ids: Ids, lag: int, size: int, generator: torch.Generator) -> Batch:
@@ -177,7 +180,8 @@ class TaskBatches:
         """One batch, all at one lag."""
         task, lag = task_of(self.data.corpus)
         if self.data.corpus.mixed:
-            lag = int(torch.randint(task.shortest_lag, lag + 1, (1,), generator=self.generator))
+            share = torch.rand((), generator=self.generator, dtype=torch.float64).item()
+            lag = mixed_lag(share, task.shortest_lag, lag)
         return self.data.draw(lag, self.batch_size, self.generator)
 
 

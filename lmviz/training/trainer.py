@@ -35,8 +35,8 @@ PATIENCE = 5
 
 @dataclass(frozen=True)
 class Step:
-    """One update. Loss in nats a scored token; `tokens` were read up to here, scored or not; norms of the whole gradient,
-    before and after clipping.
+    """One update. Loss in nats a scored token; `tokens` were read up to here, scored or not; norms of the whole
+    gradient, before and after clipping.
     """
 
     step: int
