@@ -7,7 +7,8 @@ rotates:
 
 - bare: updates alone. The gradient's norm is part of them, as clipping needs it;
 - recorded: a line of metrics (loss, gradient norms before and after clipping, rate, speed) at every logging step;
-  gradient norms by lag and by parameter at those that have them; at every checkpoint all gates or attention, the weights, and the state to go on from;
+  gradient norms by lag and by parameter at those that have them; at every checkpoint all gates or attention, the
+  weights, and the state to go on from;
 - everything: `Session.work()` of a real run with the same signals, from the tokenized text to the end: also the model's
   building, validation and its breakdown, samples of text, the n-gram floor, status.json and safety copies by the clock.
 

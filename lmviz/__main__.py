@@ -5,6 +5,8 @@ JSON document stands on standard output and nothing else.
 """
 
 import json
+import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,9 @@ import typer
 from pydantic import ValidationError
 
 from lmviz.config import RunConfig
+from lmviz.corpora.tasks import TASK
 from lmviz.errors import N_, ConfigError, LmvizError
+from lmviz.memory import CELLS, LAGS, UPDATES, memory_configs, results, table
 from lmviz.presets import MODEL_PRESETS, SIZES, preset
 from lmviz.runs import Run, Store
 from lmviz.settings import apply_settings
@@ -55,6 +59,19 @@ def spoken(status: int = 2) -> Iterator[None]:
     except LmvizError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(status) from None
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Whole numbers with commas between them.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise ConfigError(N_("{option} takes whole numbers with commas, such as 5,10, not {text}."), option=option,
+                          text=text) from None  # fmt: skip
 
 
 def show(document: Any) -> None:
@@ -139,6 +156,38 @@ def find_rate(
         typer.echo(f"{trial['rate']:10.2e}  loss {trial['loss']:8.3f}  running mean {trial['smoothed']:8.3f}")
     found = pieces[-1]["suggestion"]
     typer.echo("The loss never fell." if found is None else f"Try learning_rate={found:g}.")
+
+
+@app.command()
+def memory(
+    task: Annotated[str, typer.Option(help="remember-first, copy or adding.")] = "remember-first",
+    models: Annotated[str, typer.Option(help="Cells: any of " + ", ".join(CELLS) + ".")] = ",".join(CELLS),
+    lags: Annotated[str, typer.Option(help="Steps to remember over.")] = ",".join(map(str, LAGS)),
+    updates: Annotated[int, typer.Option(help="Updates of every run.")] = UPDATES,
+    seed: SeedOption = 1,
+    mixed: Annotated[bool, typer.Option("--mixed", help="Curriculum: each batch at a lag up to the largest.")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Which cell learns from how far back? Trains all of them at every lag; the runs stay."""
+    from lmviz.training.foreground import train_here
+
+    with spoken():
+        steps = numbers(lags, "--lags")
+        group = f"memory-{secrets.token_hex(4)}"
+        configs = memory_configs(task, models.split(","), steps, updates, seed or 0, mixed=mixed, group=group)
+        runs = [Store(store).create(config) for config in configs]
+    start = time.monotonic()
+    with spoken(1):
+        for run in runs:
+            train_here(run, quiet=as_json)
+    rows, chance = results(runs), TASK[task].chance
+    if not as_json:
+        return typer.echo(f"{table(rows)}\nchance {chance:.3f}")
+    seconds = round(time.monotonic() - start, 2)
+    keys = ("run", "model", "settings", "lag", "accuracy")
+    short = [{key: row[key] for key in keys} for row in rows]
+    show({"task": task, "updates": updates, "chance": chance, "seconds": seconds, "rows": short})
 
 
 @runs_app.command("list")
@@ -298,10 +347,10 @@ def gradients(
 
 @corpora_app.command("list")
 def corpora_list(as_json: JsonOption = False) -> None:
-    """Every text by name; also those that `corpora add` can fetch (kind fetchable)."""
-    from lmviz.corpora import list_corpora, list_fetchable
+    """Every text by name; also those that `corpora add` can fetch (kind fetchable), and the tasks."""
+    from lmviz.corpora import list_corpora, list_fetchable, list_tasks
 
-    rows = [dict(vars(row)) for row in [*list_corpora(), *list_fetchable()]]
+    rows = [dict(vars(row)) for row in [*list_corpora(), *list_fetchable(), *list_tasks()]]
     if as_json:
         return show(rows)
     for row in rows:
@@ -380,10 +429,11 @@ def _train(run: Run, as_json: bool) -> None:
         show(document)
     elif document["val_loss"] is not None:
         loss = document["val_loss"]
-        typer.echo(
-            f"{document['run']}  {document['state']}  step {document['step']}  val loss {loss:.4f}"
-            f"  perplexity {perplexity_words(loss, 3)}  {document['bits_per_char']:.4f} bits a character"
-        )
+        if "accuracy" in document:
+            last = f"accuracy {document['accuracy']:.3f}"
+        else:
+            last = f"perplexity {perplexity_words(loss, 3)}  {document['bits_per_char']:.4f} bits a character"
+        typer.echo(f"{document['run']}  {document['state']}  step {document['step']}  val loss {loss:.4f}  {last}")
     if document["state"] == "failed":
         raise typer.Exit(1)
 

@@ -17,6 +17,8 @@ from lmviz.runs import Run, Status
 from lmviz.summary import bits_per_character
 
 Axis = Literal["step", "tokens", "seconds"]
+LABELS = ("name", "group", "fork")
+"""Parts of a configuration that say where a run belongs, not what it does."""
 AXES: tuple[Axis, ...] = ("step", "tokens", "seconds")
 
 
@@ -90,7 +92,7 @@ def run_sets(views: Sequence[RunView]) -> list[RunSet]:
     groups: dict[str, list[RunView]] = {}
     for view in views:
         training = view.config.training.model_copy(update={"seed": 0})
-        key = view.config.model_copy(update={"training": training, "name": ""}).model_dump_json()
+        key = view.config.model_copy(update={"training": training, "name": "", "group": ""}).model_dump_json()
         groups.setdefault(f"{key} {view.run.events()}", []).append(view)
     sets = []
     for members in groups.values():
@@ -165,7 +167,7 @@ def differences(configs: Sequence[RunConfig]) -> dict[str, list[Any]]:
     """Settings that are not the same everywhere: name -> value in each; None where a model has no such setting."""
     rows = [config.flat() for config in configs]
     names = dict.fromkeys(name for row in rows for name in row)
-    table = {name: [row.get(name) for row in rows] for name in names if name != "name" and name.split(".")[0] != "fork"}
+    table = {name: [row.get(name) for row in rows] for name in names if name.split(".")[0] not in LABELS}
     return {name: values for name, values in table.items() if any(value != values[0] for value in values)}
 
 

@@ -10,7 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lmviz.errors import N_, ConfigError
-from lmviz.limits import MAX_STEPS
+from lmviz.limits import MAX_LAG, MAX_STEPS
+
+TASKS = ("remember-first", "copy", "adding")
+"""Corpora that are no texts but made anew for every batch; lmviz.corpora.tasks says what they are."""
 
 
 class Settings(BaseModel):
@@ -21,13 +24,39 @@ class Settings(BaseModel):
 
 class CorpusConfig(Settings):
     name: str = "python-reference"
-    """Name of a corpus, or path of a text file, a table, a folder or a zip of texts."""
+    """Name of a corpus or of a task, or path of a text file, a table, a folder or a zip of texts."""
     column: str | None = None
     """Column of a table (.csv, .tsv, .jsonl) that holds the text; none: `text`, or the one with the most letters."""
     encoding: str | None = None
     """Encoding of a file given by its path, such as gbk; none: found by itself."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the characters, at the end of the text, that is kept for validation."""
+    lag: int | None = Field(default=None, ge=1, le=MAX_LAG, examples=[20])
+    """Steps between what is to be remembered and the question; a task needs it, a text has none."""
+    mixed: bool = False
+    """Curriculum of a task: each batch draws its lag anew, up to `lag`, evenly on a logarithmic scale."""
+
+    @model_validator(mode="after")
+    def _lag_belongs_to_tasks(self) -> "CorpusConfig":
+        if not self.is_task and (self.lag is not None or self.mixed):
+            raise ConfigError(
+                N_("lag and mixed go with the tasks {tasks}, not with the text {name}. Leave them out."),
+                tasks=", ".join(TASKS), name=self.name,
+            )  # fmt: skip
+        if self.is_task and self.lag is None:
+            raise ConfigError(N_("The task {name} needs a lag, such as corpus.lag=20."), name=self.name)
+        if self.is_task and (self.column is not None or self.encoding is not None):
+            raise ConfigError(
+                N_("The task {name} has neither column nor encoding; only files have. Leave them out."), name=self.name
+            )
+        if self.name == "adding" and self.lag == 1:
+            raise ConfigError(N_("adding marks two digits before the question: it needs a lag of 2 or more."))
+        return self
+
+    @property
+    def is_task(self) -> bool:
+        """Whether sequences are made for it; else it is a text."""
+        return self.name in TASKS
 
 
 class TokenizerConfig(Settings):
@@ -246,6 +275,8 @@ class RunConfig(Settings):
     schema_version: Literal[1] = 1
     name: str = Field(default="", max_length=120)
     """A label for people; never a path."""
+    group: str = Field(default="", max_length=120)
+    """A label that the runs of one experiment share; never a path."""
     corpus: CorpusConfig = CorpusConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: ModelConfig = LSTMConfig()
@@ -263,6 +294,22 @@ class RunConfig(Settings):
             raise ConfigError(N_("scheduled_sampling works with recurrent models, not with {kind}."), kind=kind)
         if training.precision == "bfloat16" and kind not in ("gpt", "lstm"):
             raise ConfigError(N_("precision=bfloat16 works with gpt and lstm, not with {kind}."), kind=kind)
+        return self
+
+    @model_validator(mode="after")
+    def _task_is_read_as_it_is(self) -> "RunConfig":
+        """Every sequence of a task is read whole, from an empty state, in its own tokens."""
+        name, training = self.corpus.name, self.training
+        if not self.corpus.is_task:
+            return self
+        if self.model.kind == "ngram":
+            raise ConfigError(N_("An n-gram model looks back {order} tokens at most and cannot learn the task {name}."
+                                 " Take another kind of model."), order=self.model.order - 1, name=name)  # fmt: skip
+        if training.batches == "streams" or training.scheduled_sampling:
+            setting = "batches=streams" if training.batches == "streams" else "scheduled_sampling"
+            raise ConfigError(N_("{setting} works with texts, not with the task {name}."), setting=setting, name=name)
+        if self.tokenizer.kind != "char":
+            raise ConfigError(N_("The task {name} has its own tokens. Take tokenizer.kind=char."), name=name)
         return self
 
     def flat(self) -> dict[str, Any]:

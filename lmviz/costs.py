@@ -1,6 +1,7 @@
 """What a configuration costs before anything is built, the limits on it, and whether its text will do. No torch."""
 
 from lmviz.config import GPTConfig, NgramConfig, RecurrentConfig, RunConfig
+from lmviz.corpora.tasks import longest, mean_length
 from lmviz.errors import N_, ConfigError, CorpusError
 from lmviz.limits import MAX_ACTIVATIONS, MAX_PARAMETERS, MAX_STEP_OPERATIONS
 
@@ -16,7 +17,7 @@ def check_costs(config: RunConfig, vocab_size: int) -> None:
             N_("The model has {count:,} parameters; {limit:,} are allowed. Make it narrower or give it fewer layers."),
             count=parameters, limit=MAX_PARAMETERS,
         )  # fmt: skip
-    tokens = training.batch_size * training.context_length
+    tokens = training.batch_size * (longest(config.corpus) if config.corpus.is_task else training.context_length)
     if 6 * parameters * tokens > MAX_STEP_OPERATIONS or tokens * _kept(config, vocab_size) > MAX_ACTIVATIONS:
         raise ConfigError(
             N_(
@@ -25,6 +26,24 @@ def check_costs(config: RunConfig, vocab_size: int) -> None:
             ),
             tokens=tokens,
         )
+
+
+def check_task(config: RunConfig) -> None:
+    """Raises ConfigError if a GPT cannot look at a whole sequence of its task; recurrent models have no such limit."""
+    context, needed = config.training.context_length, longest(config.corpus)
+    if isinstance(config.model, GPTConfig) and context < needed:
+        raise ConfigError(
+            N_(
+                "Sequences of {task} have {needed} tokens here, and the model looks at {context}."
+                " Set training.context_length={needed}."
+            ),
+            task=config.corpus.name, needed=needed, context=context,
+        )  # fmt: skip
+
+
+def window_tokens(config: RunConfig) -> float:
+    """Tokens that an update reads of each sequence; on average, where a task mixes lags."""
+    return mean_length(config.corpus) if config.corpus.is_task else config.training.context_length
 
 
 def check_tokens(train: int, validation: int, config: RunConfig) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lmviz.config import ForkConfig, RunConfig
+from lmviz.costs import window_tokens
 from lmviz.errors import N_, ConfigError, RunError
 from lmviz.runs import STEP_LINES, Run, Status, Store, now, read_lines, resume_path, write_lines
 from lmviz.settings import apply_settings, validated
@@ -112,7 +113,7 @@ def _windows(config: RunConfig) -> tuple[int, int]:
 def _status(folder: Path, run: Run, step: int, before: RunConfig, config: RunConfig, owner: str) -> Status:
     """Of a run that waits to go on from `step`."""
     last = (read_lines(folder / "metrics.jsonl") or [{"step": 0, "tokens": 0, "seconds": 0.0}])[-1]
-    since = (step - last["step"]) * before.training.batch_size * before.training.context_length
+    since = round((step - last["step"]) * before.training.batch_size * window_tokens(before))
     old = run.status()
     wanted = ("steps", "early_stopping")
     same_end = all(getattr(config.training, name) == getattr(before.training, name) for name in wanted)

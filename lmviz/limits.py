@@ -26,6 +26,8 @@ MAX_LABEL = 120
 """Characters in a name that a person types."""
 MAX_CONTROL_SHARE = 0.01
 """Share of control characters above which a file is not text."""
+MAX_LAG = 500
+"""Steps between what a task gives to remember and its question."""
 MAX_NEW_TOKENS = 10_000
 """Tokens in one generated text."""
 MAX_PROMPT_CHARACTERS = 100_000

@@ -49,6 +49,7 @@ def train_document(run: Run) -> dict[str, Any]:
     lines = evaluated_lines(run)
     last = lines[-1] if lines else {"train_loss": None, "val_loss": None}
     loss = last["val_loss"]
+    answers = {key: last[key] for key in ("accuracy", "accuracies") if key in last}  # of a task
     return {
         "run": run.id, "path": str(run.path), "state": status.state, "step": status.step,
         "train_loss": last["train_loss"], "val_loss": loss,
@@ -57,5 +58,5 @@ def train_document(run: Run) -> dict[str, Any]:
         "best_step": status.best_step, "best_val_loss": status.best_loss, "stopped_early": status.stopped_early,
         "parameters": status.parameters, "tokens_per_second": status.tokens_per_second, "seconds": status.seconds,
         "history": {key: [line[key] for line in lines] for key in ("step", "train_loss", "val_loss")},
-        "error": status.error["message"] if status.error else None,
+        "error": status.error["message"] if status.error else None, **answers,
     }  # fmt: skip

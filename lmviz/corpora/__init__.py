@@ -6,7 +6,15 @@ from lmviz.corpora.catalog import FETCHABLE
 from lmviz.corpora.corpus import Corpus
 from lmviz.corpora.large import LargeCorpus
 from lmviz.corpora.readers import Reading, TextFile, read_files, read_path
-from lmviz.corpora.store import CorpusSummary, data_dir, list_corpora, list_fetchable, load_corpus, load_text
+from lmviz.corpora.store import (
+    CorpusSummary,
+    data_dir,
+    list_corpora,
+    list_fetchable,
+    list_tasks,
+    load_corpus,
+    load_text,
+)
 from lmviz.corpora.summary import Preview, preview, word_vocabulary
 from lmviz.corpora.text_encoding import ENCODINGS, decode
 
@@ -27,6 +35,7 @@ __all__ = [
     "keep",
     "list_corpora",
     "list_fetchable",
+    "list_tasks",
     "load_corpus",
     "load_text",
     "preview",

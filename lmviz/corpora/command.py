@@ -19,6 +19,8 @@ def usable_corpus(corpus: CorpusConfig) -> CorpusConfig:
     Raises:
         CorpusError: the text cannot be used.
     """
+    if corpus.is_task:
+        return corpus
     load_corpus(corpus.name, column=corpus.column, encoding=corpus.encoding)
     if corpus.name in {row.name for row in list_corpora()}:
         return corpus

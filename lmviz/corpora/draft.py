@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
+from lmviz.config import TASKS
 from lmviz.corpora.builtin import BUILTIN
 from lmviz.corpora.catalog import FETCHABLE
 from lmviz.corpora.facts import Facts
@@ -102,7 +103,7 @@ class Draft:
         while True:
             name = base if number == 1 else f"{base}-{number}"
             number += 1
-            used = (self.store / name).exists() or (fixed is None and (name in BUILTIN or name in FETCHABLE))
+            used = (self.store / name).exists() or (fixed is None and name in {*BUILTIN, *FETCHABLE, *TASKS})
             try:
                 if not used:
                     self._folder.rename(self.store / name)

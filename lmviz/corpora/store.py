@@ -17,6 +17,7 @@ from lmviz.corpora.draft import META
 from lmviz.corpora.labels import clean
 from lmviz.corpora.large import File, LargeCorpus
 from lmviz.corpora.readers import is_plain_utf8, read_path
+from lmviz.corpora.tasks import TASK
 from lmviz.errors import N_, CorpusError
 from lmviz.limits import LARGE_TEXT_BYTES, MAX_FILE_BYTES
 
@@ -34,8 +35,8 @@ class CorpusSummary:
     name: str
     title: str
     description: str
-    kind: Literal["builtin", "added", "fetched", "fetchable"]
-    """fetchable: it is not here yet."""
+    kind: Literal["builtin", "added", "fetched", "fetchable", "task"]
+    """fetchable: it is not here yet; task: sequences are made for it."""
     characters: int | None
     """None for built-in ones, which are not read for a list, and for those that are not here."""
     documents: int | None
@@ -66,6 +67,8 @@ def load_corpus(
     Raises:
         CorpusError: nothing has this name, or it cannot be read.
     """
+    if name_or_path in TASK:
+        raise CorpusError(N_("{name} is a task, not a text: it has nothing to look at."), name=name_or_path)
     store = data or data_dir()
     meta = store / name_or_path / META if _NAME.fullmatch(name_or_path) else None
     if name_or_path in BUILTIN or (meta and meta.is_file()):
@@ -262,3 +265,8 @@ def list_fetchable(data: Path | None = None) -> list[CorpusSummary]:
         for name, known in FETCHABLE.items()
         if name not in here
     ]
+
+
+def list_tasks() -> list[CorpusSummary]:
+    """What can be learned besides texts; not among `list_corpora`."""
+    return [CorpusSummary(name, task.title, task.description, "task", None, None, None) for name, task in TASK.items()]

@@ -20,10 +20,11 @@ from lmviz.inspect.gradients import (
 )
 from lmviz.inspect.jacobian import jacobian_norms, path_factors, spectrum
 from lmviz.limits import MAX_GRADIENT_LENGTH, MAX_MAP_TOKENS
-from lmviz.models.base import LanguageModel
+from lmviz.models.base import Batch, LanguageModel
 from lmviz.settings import validated
 from lmviz.tokenizers import BEGIN, Tokenizer
 from lmviz.training.data import Data, validation_batches
+from lmviz.training.task_data import TEST_SEED, TaskData
 
 SEQUENCES = 16
 """Windows of the validation text that a run's gradients are measured on."""
@@ -62,12 +63,14 @@ def check_length(length: int) -> None:
 
 
 def of_run(
-    model: LanguageModel, data: Data, length: int, *, every_step: bool = False, jacobian: bool = False,
+    model: LanguageModel, data: Data | TaskData, length: int, *, every_step: bool = False, jacobian: bool = False,
     spectra: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """{"definition", "length", "cells": [...]} of a trained model on windows of its validation text."""
+    """{"definition", "length", "cells": [...]} of a trained model on windows of its validation text, or on sequences of
+    its task with `length` steps between what is to be remembered and the question.
+    """
     check_length(length)
-    batch = validation_batches(data.validation, length, SEQUENCES * length, SEQUENCES)[0]
+    batch = _sequences(data, length)
     twin = in_float64(model)
     found = state_norms(twin, batch.inputs, batch.targets, every_step=every_step)
     shared = {
@@ -80,6 +83,12 @@ def of_run(
         "length": batch.inputs.shape[1],
         "cells": [{**shared, **entry(found, state)} for state in found],
     }
+
+
+def _sequences(data: Data | TaskData, length: int) -> Batch:
+    if isinstance(data, TaskData):
+        return data.draw(length, SEQUENCES, torch.Generator().manual_seed(TEST_SEED))
+    return validation_batches(data.validation, length, SEQUENCES * length, SEQUENCES)[0]
 
 
 def on_text(model: LanguageModel, tokenizer: Tokenizer, text: str) -> dict[str, Any]:

@@ -138,11 +138,11 @@ def ask_gradients(store: Store, cells: list[dict[str, Any]], length: int, **how:
 
 
 def ask_run_gradients(store: Store, run: str, step: int | None = None, length: int | None = None, **how: Any) -> Answer:
-    """The same of a run's model at a step, on windows of `length` tokens (those of its training if None)."""
+    """The same of a run's model at a step, over `length` tokens, or a task's lag (as in training if None)."""
     config = store.get(run).config()
     model, _, step = model_of(store, run, step)
     data = yield from _in_pieces(load_data(config.corpus, config.tokenizer))
-    found = gradient_questions.of_run(model, data, length or config.training.context_length, **how)
+    found = gradient_questions.of_run(model, data, length or config.corpus.lag or config.training.context_length, **how)
     yield {"run": run, "step": step, **found}
 
 

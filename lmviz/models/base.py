@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from lmviz.models.decoder import Decoder
 
+UNSCORED = -100
+"""As a target: nothing is to be predicted here. The number that torch's cross_entropy leaves out of sums and means."""
 State = Any
 """What a model carries from one token to the next; only the model that made it looks inside."""
 
@@ -23,7 +25,7 @@ class Batch:
     """Windows of text and what is to be predicted at each place."""
 
     inputs: Tensor  # (B, T) int64
-    targets: Tensor  # (B, T) int64
+    targets: Tensor  # (B, T) int64, UNSCORED where nothing is to be predicted
 
 
 class LanguageModel(nn.Module, ABC):
@@ -68,12 +70,12 @@ class LanguageModel(nn.Module, ABC):
         return self(tokens), None
 
     def token_losses(self, batch: Batch) -> Tensor:
-        """Cross-entropy of each target in nats (teacher forcing), (B, T)."""
+        """Cross-entropy of each target in nats (teacher forcing), (B, T); 0 where it is UNSCORED."""
         logits = self(batch.inputs)  # (B, T, V)
         return F.cross_entropy(logits.transpose(1, 2), batch.targets, reduction="none")
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean cross-entropy in nats a token (teacher forcing), a scalar."""
+        """Mean cross-entropy in nats a scored token (teacher forcing), a scalar."""
         logits = self(batch.inputs)  # (B, T, V)
         return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
 

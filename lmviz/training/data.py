@@ -16,12 +16,13 @@ from torch import Tensor
 
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import Corpus, LargeCorpus, load_corpus
-from lmviz.costs import check_tokens
+from lmviz.costs import check_task, check_tokens
 from lmviz.errors import N_, RunError
 from lmviz.limits import LARGE_TEXT_BYTES
 from lmviz.models.base import Batch
 from lmviz.runs import Run, write_json
 from lmviz.tokenizers import UNK, Tokenizer, train_tokenizer
+from lmviz.training.task_data import TaskData
 from lmviz.training.token_files import FINGERPRINTED, token_files
 from lmviz.turns import Show, Turns, finish, ignore
 
@@ -48,6 +49,11 @@ class Data:
     """Training tokens that are <unk>: only a word tokenizer makes any."""
     validation_unknown: int
 
+    @property
+    def source(self) -> Tokens:
+        """What a Trainer draws its batches from."""
+        return self.train
+
     def facts(self) -> dict[str, Any]:
         """What data.json tells."""
         return {
@@ -64,7 +70,7 @@ class Data:
         }
 
 
-def prepare(run: Run, show: Show = ignore) -> Turns[Data]:
+def prepare(run: Run, show: Show = ignore) -> Turns[Data | TaskData]:
     """Turns that return the run's text as tokens. The first time writes tokenizer.json and data.json, then checks them.
 
     Raises:
@@ -73,7 +79,7 @@ def prepare(run: Run, show: Show = ignore) -> Turns[Data]:
     """
     config = run.config()
     known = run.data()
-    corpus = open_corpus(config.corpus)
+    corpus = TaskData.of(config.corpus) if config.corpus.is_task else open_corpus(config.corpus)
     if isinstance(corpus, LargeCorpus):
         fingerprint = yield from corpus.fingerprinting(lambda share: show(FINGERPRINTED * share))
     else:
@@ -96,13 +102,18 @@ def check_text(config: RunConfig) -> None:
 
     Raises:
         CorpusError: the text is missing or too short for the context.
+        ConfigError: the context is too short for the task.
     """
-    if not isinstance(open_corpus(config.corpus), LargeCorpus):
+    if config.corpus.is_task or not isinstance(open_corpus(config.corpus), LargeCorpus):
         check_length(finish(load_data(config.corpus, config.tokenizer)), config)
 
 
-def check_length(data: Data, config: RunConfig) -> None:
-    """Raises CorpusError unless a window fits into the training part and one prediction into the validation part."""
+def check_length(data: Data | TaskData, config: RunConfig) -> None:
+    """Raises CorpusError unless a window fits into the training part and one prediction into the validation part, and
+    ConfigError unless a GPT's window holds a task's sequences.
+    """
+    if isinstance(data, TaskData):
+        return check_task(config)
     check_tokens(len(data.train), len(data.validation), config)
 
 
@@ -111,8 +122,12 @@ def open_corpus(config: CorpusConfig) -> Corpus | LargeCorpus:
     return load_corpus(config.name, column=config.column, encoding=config.encoding)
 
 
-def load_data(corpus_config: CorpusConfig, tokenizer_config: TokenizerConfig, show: Show = ignore) -> Turns[Data]:
-    """Turns that return the corpus as tokens."""
+def load_data(
+    corpus_config: CorpusConfig, tokenizer_config: TokenizerConfig, show: Show = ignore
+) -> Turns[Data | TaskData]:
+    """Turns that return the corpus as tokens, or as a task that makes them."""
+    if corpus_config.is_task:
+        return TaskData.of(corpus_config)
     corpus = open_corpus(corpus_config)
     if isinstance(corpus, LargeCorpus):
         return (yield from _tokenize_large(corpus, corpus_config.validation_fraction, tokenizer_config, show))
@@ -196,6 +211,7 @@ class Windows:
         self.tokens = tokens
         self.batch_size = batch_size
         self.generator = generator
+        self.tokens_per_step = batch_size * context_length
         self.offsets = np.arange(context_length + 1)
 
     def next(self) -> Batch:

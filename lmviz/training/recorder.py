@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lmviz.checkpoints import (
     checkpoint_path,
@@ -28,6 +30,7 @@ from lmviz.training.breakdown import Breakdown
 from lmviz.training.data import Data, evaluation_batch_size, validation_batches
 from lmviz.training.gradient_recorder import GradientRecorder
 from lmviz.training.plan import checkpoint_steps, eval_steps, gradient_steps, log_steps
+from lmviz.training.task_data import TaskData
 from lmviz.training.trainer import WEIGHTS, Step, Trainer, token_losses
 
 SAMPLE_TEMPERATURE = 0.8
@@ -72,22 +75,23 @@ class Best:
 class Recorder:
     """Metrics, samples, checkpoints and the state to go on from, each at its planned steps."""
 
-    def __init__(self, run: Run, config: RunConfig, data: Data, steps: int) -> None:
+    def __init__(self, run: Run, config: RunConfig, data: Data | TaskData, steps: int) -> None:
         self.run, self.config, self.data = run, config, data
         self.last_step = steps
         self.log_steps = log_steps(config.recording, steps)
         self.eval_steps = eval_steps(config.recording, steps)
         self.checkpoint_steps = checkpoint_steps(config.recording, steps)
         self.gradient_steps = gradient_steps(config.recording, steps)
-        context = config.training.context_length
-        self.validation = validation_batches(
-            data.validation, context, config.recording.eval_tokens,
-            evaluation_batch_size(data.tokenizer.vocab_size, context),
-        )  # fmt: skip
-        self.breakdown = Breakdown(
-            data.tokenizer, data.validation, [batch.targets.numpy() for batch in self.validation]
-        )
-        write_json(run.path / "breakdown.json", self.breakdown.facts(data.tokenizer))
+        self.breakdown: Breakdown | None = None
+        """Of a text; a task asks one kind of question."""
+        if isinstance(data, TaskData):
+            self.validation = data.validation_batches()
+        else:
+            self.validation = _windows(data, config)
+            self.breakdown = Breakdown(
+                data.tokenizer, data.validation, [batch.targets.numpy() for batch in self.validation]
+            )
+            write_json(run.path / "breakdown.json", self.breakdown.facts(data.tokenizer))
         self.gradients = GradientRecorder(run, self.validation[0])
         self.interval: list[Step] = []
         """Updates since the last line of metrics.jsonl."""
@@ -118,8 +122,7 @@ class Recorder:
         which is returned.
         """
         last, count = self.interval[-1], len(self.interval)
-        losses = token_losses(trainer.model, self.validation) if evaluated else None
-        val_loss = None if losses is None else float(losses.mean())
+        losses, val_loss, columns = self._measure(trainer) if evaluated else (None, None, {})
         if val_loss is not None and not math.isfinite(val_loss):
             raise trainer.not_finite(last.step)
         seconds = sum(s.seconds for s in self.interval)
@@ -134,18 +137,27 @@ class Recorder:
             "grad_norm_clipped": sum(s.grad_norm_clipped for s in self.interval) / count,
             "clipped": sum(s.grad_norm_clipped < s.grad_norm for s in self.interval) / count,
             "tokens_per_second": trainer.tokens_per_step * count / seconds if seconds else None,
+            **columns,
         }
         if evaluated and last.step not in self.eval_steps:
             line["extra"] = True  # somebody wanted to see it: it takes no part in what early stopping decides
         append_line(self.run.path / "metrics.jsonl", line)
         self.interval = []
-        if losses is not None:
+        if losses is not None and self.breakdown:
             breakdown = {"step": last.step, **self.breakdown.line(trainer.model, losses)}
             append_line(self.run.path / "validation.jsonl", breakdown)
+        if val_loss is not None:
             self.sample(trainer)
             if not line.get("extra"):
-                self.compare_with_best(trainer, float(losses.mean()))
+                self.compare_with_best(trainer, val_loss)
         return val_loss
+
+    def _measure(self, trainer: Trainer) -> tuple[NDArray[np.float64] | None, float, dict[str, Any]]:
+        """(losses of the validation tokens of a text, their mean, columns that only a task has)."""
+        if isinstance(self.data, TaskData):
+            return None, *self.data.measure(trainer.model)
+        losses = token_losses(trainer.model, self.validation)
+        return losses, float(losses.mean()), {}
 
     def compare_with_best(self, trainer: Trainer, loss: float) -> None:
         """Keep the weights of the lowest validation loss if that is wanted; the best before them may go, unless they
@@ -162,7 +174,7 @@ class Recorder:
     def sample(self, trainer: Trainer) -> None:
         """What the model writes now, always from the same prompt and the same seed."""
         length = self.config.recording.sample_tokens
-        if not length:
+        if not length or isinstance(self.data, TaskData):
             return
         prompt = self.config.recording.sample_prompt
         decoding = DecodingConfig(
@@ -259,6 +271,15 @@ class Recorder:
             if later > last_good:
                 checkpoint_path(self.run, later).unlink()
         self.forget_states_after(last_good)
+
+
+def _windows(data: Data, config: RunConfig) -> list[Batch]:
+    """The validation windows of a text."""
+    context = config.training.context_length
+    return validation_batches(
+        data.validation, context, config.recording.eval_tokens,
+        evaluation_batch_size(data.tokenizer.vocab_size, context),
+    )  # fmt: skip
 
 
 def write_baselines(run: Run, data: Data, validation: list[Batch]) -> None:

@@ -22,6 +22,7 @@ from lmviz.training.baselines import share_baselines
 from lmviz.training.data import Data, prepare
 from lmviz.training.product import product_here
 from lmviz.training.recorder import Recorder
+from lmviz.training.task_data import TaskData
 from lmviz.training.trainer import Step, Trainer, randomness
 from lmviz.turns import Turn
 
@@ -127,9 +128,9 @@ class Session:
         self.status.product = use_product(model, self.status.product or self._first_product())
         self.status.stage = ""
         self._check_signals(list(model.signals))
-        self.trainer = Trainer(model, self.config.training, data.train)
+        self.trainer = Trainer(model, self.config.training, data.source)
         self.recorder = Recorder(self.run, self.config, data, self.status.steps)
-        if isinstance(model, NgramModel):
+        if isinstance(model, NgramModel) and isinstance(data, Data):
             yield from self._count(model, data)
         else:
             yield from self._update(data)
@@ -151,7 +152,7 @@ class Session:
                     N_("The model has no signal {name}. It has {known}."), name=name, known=", ".join(known)
                 )
 
-    def _update(self, data: Data) -> Iterator[None]:
+    def _update(self, data: Data | TaskData) -> Iterator[None]:
         trainer, recorder = self.trainer, self.recorder
         assert trainer and recorder
         self.status.parameters = trainer.model.parameter_count()

@@ -20,6 +20,7 @@ class Streams:
         self.tokens = tokens
         self.context_length = context_length
         self.generator = generator
+        self.tokens_per_step = batch_size * context_length
         self.part = (len(tokens) - 1) // batch_size
         """Tokens that one stream has to itself."""
         self.firsts = np.arange(batch_size, dtype=np.int64) * self.part

@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from lmviz.config import TrainingConfig
 from lmviz.errors import N_, ConfigError, DivergenceError
-from lmviz.models.base import Batch, LanguageModel, State
+from lmviz.models.base import UNSCORED, Batch, LanguageModel, State
 from lmviz.training.data import Tokens, Windows
 from lmviz.training.objective import add_l1, detached, filled, guess_probability, leaves, losses
 from lmviz.training.optimizer import build_optimizer
 from lmviz.training.schedule import learning_rate_factor
 from lmviz.training.streams import Streams
+from lmviz.training.task_data import TaskBatches, TaskData
 
 WEIGHTS = "model."
 """How the names of the model's tensors begin in a state."""
@@ -34,7 +35,9 @@ PATIENCE = 5
 
 @dataclass(frozen=True)
 class Step:
-    """One update. Loss in nats a token; norms of the whole gradient, before and after clipping."""
+    """One update. Loss in nats a scored token; `tokens` were read up to here, scored or not; norms of the whole
+    gradient, before and after clipping.
+    """
 
     step: int
     tokens: int
@@ -57,10 +60,24 @@ def randomness(generator: torch.Generator) -> Iterator[None]:
         torch.set_rng_state(outside)
 
 
-class Trainer:
-    """A model in training. `advance()` makes one update; `state()` holds all that is needed to go on elsewhere."""
+def batches_of(
+    source: Tokens | TaskData, config: TrainingConfig, generator: torch.Generator
+) -> Windows | Streams | TaskBatches:
+    """What gives the batches of a training, one after the other."""
+    if isinstance(source, TaskData):
+        return source.batches(config, generator)
+    kind: type[Windows | Streams] = Streams if config.batches == "streams" else Windows
+    return kind(source, config.batch_size, config.context_length, generator)
 
-    def __init__(self, model: LanguageModel, config: TrainingConfig, tokens: Tokens) -> None:
+
+class Trainer:
+    """A model in training. `advance()` makes one update; `state()` holds all that is needed to go on elsewhere.
+
+    Args:
+        source: the tokens of a text, or a task that makes sequences.
+    """
+
+    def __init__(self, model: LanguageModel, config: TrainingConfig, source: Tokens | TaskData) -> None:
         self.model = model
         self.config = config
         self.step = 0
@@ -70,13 +87,13 @@ class Trainer:
         self.clip_norm = config.clip_norm
         self.data_generator = torch.Generator().manual_seed(config.seed)
         self.noise_generator = torch.Generator().manual_seed(config.seed + 1)
-        source: type[Windows | Streams] = Streams if config.batches == "streams" else Windows
-        self.batches = source(tokens, config.batch_size, config.context_length, self.data_generator)
+        self.batches = batches_of(source, config, self.data_generator)
         self.carried: State = None
         """State after the last batch; None: begin with an empty one."""
         self.parameters = list(model.parameters())
         self.optimizer = build_optimizer(model, config)
-        self.tokens_per_step = config.batch_size * config.context_length
+        self.tokens_per_step = self.batches.tokens_per_step
+        """Read in one update; on average, where a task mixes lags."""
         self._above_chance = 0
         self._origin = {
             "optimizer": config.optimizer, "seed": config.seed,
@@ -94,12 +111,13 @@ class Trainer:
         start = time.perf_counter()
         self.model.train()
         rate = self.learning_rate * learning_rate_factor(self.step, self.config)
-        loss = self._backward(self.batches.next())
+        batch = self.batches.next()
+        loss = self._backward(batch)
         norm, clipped = self._clip()
         self._check(loss, norm)
         self.optimizer.step(rate)
         self.step += 1
-        self.tokens += self.tokens_per_step
+        self.tokens += batch.inputs.numel()
         seconds = time.perf_counter() - start
         self.seconds += seconds
         return Step(self.step, self.tokens, loss, rate, norm, clipped, seconds)
@@ -237,9 +255,9 @@ def _section(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def token_losses(model: LanguageModel, batches: list[Batch]) -> NDArray[np.float64]:
-    """Nats of every target of the batches, flat and in order; the model's mode is left as it was."""
+    """Nats of every scored target of the batches, flat and in order; the model's mode is left as it was."""
     training = model.training
     model.eval()
-    losses = torch.cat([model.token_losses(batch).double().flatten() for batch in batches])
+    losses = torch.cat([model.token_losses(batch)[batch.targets != UNSCORED].double() for batch in batches])
     model.train(training)
     return losses.numpy()

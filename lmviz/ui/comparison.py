@@ -102,6 +102,7 @@ def _floors(views: Sequence[RunView]) -> dict[str, float]:
     first = next((view for view in views if view.baselines), None)
     if first:
         floors[_("guessing")] = first.baselines["uniform"]
+    if first and first.baselines["ngram"]:  # none of a task
         order, loss = min(first.baselines["ngram"].items(), key=lambda item: item[1])
         floors[_("best n-gram ({order}-gram)").format(order=order)] = loss
     for view in views:
@@ -156,6 +157,8 @@ def caption(views: Sequence[RunView]) -> str:
 
 def validation_tokens(view: RunView) -> int:
     """How many tokens each validation loss is measured on (see lmviz.training.data.validation_batches)."""
+    if view.config.corpus.is_task:
+        return int(view.data["validation_tokens"])
     known = int(view.data["validation_tokens"]) - 1
     length = min(view.config.training.context_length, known)
     return length * max(1, min(view.config.recording.eval_tokens // length, known // length))

@@ -7,7 +7,7 @@ import streamlit as st
 from lmviz.config import RunConfig
 from lmviz.corpora import load_corpus
 from lmviz.corpora.corpus import training_characters
-from lmviz.costs import check_costs, check_tokens
+from lmviz.costs import check_costs, check_task, check_tokens
 from lmviz.errors import N_, LmvizError
 from lmviz.forks import fork, fork_config
 from lmviz.limits import MAX_ACTIVE_RUNS, MAX_LABEL
@@ -28,6 +28,8 @@ def check_text(config: RunConfig) -> None:
         CorpusError: there is no such text (the server's files are not a visitor's to read), or it is too short.
     """
     corpus = config.corpus
+    if corpus.is_task:
+        return check_task(config)
     load_corpus(corpus.name, column=corpus.column, encoding=corpus.encoding, allow_paths=False)
     characters = cache.corpus_preview(corpus.name).characters
     if characters <= COUNTED[config.tokenizer.kind]:

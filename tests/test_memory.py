@@ -1,0 +1,165 @@
+"""The memory experiment: which runs it makes, what they come to, and the command."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_cli import command, environment, lmviz, place  # noqa: F401
+from test_training import interrupted, train
+
+from lmviz.config import GRUConfig, RunConfig
+from lmviz.corpora.tasks import TEST_LAGS
+from lmviz.errors import ConfigError
+from lmviz.memory import CELLS, LINES, NAMES, VALIDATIONS, cell_of, memory_configs, results, table
+from lmviz.models import build_model
+from lmviz.runs import Store
+
+
+def test_a_run_for_every_cell_and_lag_and_one_for_every_cell_where_lags_are_mixed() -> None:
+    configs = memory_configs("remember-first", lags=(5, 20), steps=100, seed=3, group="g")
+    assert [(cell_of(c), c.corpus.lag) for c in configs] == [(cell, lag) for lag in (5, 20) for cell in CELLS]
+    assert {(c.training.steps, c.training.seed, c.group, c.corpus.mixed) for c in configs} == {(100, 3, "g", False)}
+    assert len({c.name for c in configs}) == len(configs) and configs[3].name == "GRU · lag 5"
+    assert [c.training.context_length for c in configs[::5]] == [6, 21]
+    mixed = memory_configs("copy", ("rnn", "gru"), (5, 20), mixed=True)
+    assert [(cell_of(c), c.corpus.lag, c.corpus.mixed) for c in mixed] == [("rnn", 20, True), ("gru", 20, True)]
+    assert mixed[0].name == "RNN · lags to 20" and mixed[0].training.context_length == 200 + 6
+    assert RunConfig.model_validate_json(mixed[0].model_dump_json()) == mixed[0]
+    assert set(NAMES) == set(CELLS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"task": "chess"}, "no task chess"),
+        ({"cells": ["gpt"]}, "no cell gpt"),
+        ({"lags": [0]}, "corpus.lag cannot be 0"),
+        ({"lags": []}, "No lag"),
+        ({"steps": 0}, "training.steps cannot be 0"),
+        ({"task": "adding", "lags": [1]}, "lag of 2"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments: dict, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        memory_configs(**{"task": "remember-first", **arguments})
+
+
+def test_cells_begin_with_the_biases_that_they_are_named_for() -> None:
+    def biases(cell: str) -> list[float]:
+        model = build_model(CELLS[cell], 12, 6)
+        (layer,) = model.layers
+        both = (layer.bias_ih + layer.bias_hh).view(-1, 64)
+        return both.mean(1).tolist()
+
+    assert any(bias == pytest.approx(-3, abs=0.1) for bias in biases("nvsi+carry"))
+    assert any(bias == pytest.approx(3, abs=0.1) for bias in biases("lstm"))
+
+
+def test_results_before_in_the_middle_and_after(store: Store) -> None:
+    (config,) = memory_configs("remember-first", ["gru"], [2], steps=80)
+    waiting = store.create(config)
+    (row,) = results([waiting])
+    assert (row["state"], row["step"], row["accuracy"], row["lag"]) == ("queued", 0, None, 2)
+    half = interrupted(store, config, 30)
+    done = train(store, config)
+    rows = results([waiting, half, done])
+    assert [row["accuracy"] for row in rows[1:]] == [
+        [line["accuracy"] for line in run.metrics() if "accuracy" in line][-1] for run in (half, done)
+    ]
+    assert rows[2]["step"] == rows[2]["steps"] == 80 and rows[2]["state"] == "finished"
+    assert rows[2]["settings"]["kind"] == "gru" and rows[2]["model"] == "gru"
+    other = store.create(config.model_copy(update={"model": GRUConfig(hidden_size=8)}))
+    assert results([other])[0]["model"] == "gru"
+
+
+def test_the_records_are_few(store: Store) -> None:
+    (config,) = memory_configs("remember-first", ["rnn"], [2], steps=600)
+    run = train(store, config)
+    lines = run.metrics()
+    assert LINES <= len(lines) <= LINES + 10
+    assert VALIDATIONS <= sum("accuracy" in line for line in lines) <= VALIDATIONS + 4
+    assert run.checkpoint_steps() == [0, 600] and run.resume_steps() == [600]
+    assert lines[-1]["accuracy"] == 1.0  # what the experiment is about: a lag of 2 is learned by any cell
+    assert lines[0]["accuracy"] < 0.4
+
+
+def test_a_run_with_mixed_lags_has_a_row_for_every_measured_lag(store: Store) -> None:
+    (config,) = memory_configs("remember-first", ["rnn"], [3], steps=20, mixed=True)
+    rows = results([train(store, config)])
+    assert [row["lag"] for row in rows] == [3, *TEST_LAGS]
+    assert all(0 <= row["accuracy"] <= 1 for row in rows)
+
+
+def test_the_table_says_who_was_how_good() -> None:
+    rows = [
+        {"model": "rnn", "lag": 5, "accuracy": 1.0},
+        {"model": "rnn", "lag": 5, "accuracy": 0.5},
+        {"model": "gru", "lag": 20, "accuracy": None},
+    ]
+    lines = [line.split() for line in table(rows).splitlines()]
+    assert lines == [["lag", "5", "20"], ["rnn", "0.750", "-"], ["gru", "-", "-"]]
+
+
+def test_the_command_trains_and_leaves_the_runs(place: Path) -> None:  # noqa: F811
+    arguments = ["memory", "--models", "rnn,gru", "--lags", "2,3", "--updates", "12", "--seed", "2", "--json"]
+    first, second = (json.loads(lmviz(place, *arguments).stdout) for _ in range(2))
+    assert list(first) == ["task", "updates", "chance", "seconds", "rows"]
+    assert (first["task"], first["updates"], first["chance"]) == ("remember-first", 12, 0.125)
+    assert [(r["model"], r["lag"]) for r in first["rows"]] == [("rnn", 2), ("gru", 2), ("rnn", 3), ("gru", 3)]
+    assert all(list(row) == ["run", "model", "settings", "lag", "accuracy"] for row in first["rows"])
+    assert [r["accuracy"] for r in first["rows"]] == [r["accuracy"] for r in second["rows"]]
+    runs = [Store(place / "runs").get(row["run"]) for row in first["rows"]]
+    assert [row["accuracy"] for row in results(runs)] == [row["accuracy"] for row in first["rows"]]
+    assert len({run.config().group for run in runs}) == 1 and runs[0].config().group
+    shown = json.loads(lmviz(place, "runs", "show", runs[0].id, "--json").stdout)
+    assert shown["accuracy"] == first["rows"][0]["accuracy"]
+    words = lmviz(place, *arguments[:-1], "--mixed").stdout
+    assert words.splitlines()[0].split() == ["lag", *map(str, (3, *TEST_LAGS))] and "chance 0.125" in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--lags", "five"], "--lags takes whole numbers"),
+        (["--lags", "0"], "corpus.lag cannot be 0"),
+        (["--models", "gpt"], "There is no cell gpt"),
+        (["--task", "chess"], "There is no task chess"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(place: Path, arguments: list[str], words: str) -> None:  # noqa: F811
+    done = lmviz(place, "memory", *arguments, status=2)
+    assert words in done.stderr and done.stdout == "" and len(done.stderr.strip().splitlines()) == 1
+    assert not list((place / "runs").glob("*/config.json"))
+
+
+@pytest.mark.slow
+def test_a_task_is_trained_killed_and_resumed_like_a_text(place: Path) -> None:  # noqa: F811
+    settings = ["--corpus", "remember-first", "--set", "corpus.lag=20", "--steps", "400", "--set", "hidden_size=16"]
+    whole = json.loads(lmviz(place, "train", "--model", "gru", *settings, "--json").stdout)
+    assert 0 <= whole["accuracy"] <= 1
+    process = subprocess.Popen(
+        command(place, "train", "--model", "gru", *settings, "--name", "killed"), cwd=place, env=environment(place),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    store = Store(place / "runs", samples=None)
+    while not any(run.config().name == "killed" and run.status().step > 50 for run in store.runs()):
+        assert process.poll() is None, process.stderr and process.stderr.read()
+    process.kill()
+    process.communicate()
+    (killed,) = [run for run in store.runs() if run.config().name == "killed"]
+    assert killed.status().step < 400
+    again = json.loads(lmviz(place, "resume", killed.id, "--json").stdout)
+    assert again["history"] == whole["history"] and again["accuracy"] == whole["accuracy"]
+    step = killed.checkpoint_steps()[-2]
+    branch = json.loads(lmviz(place, "fork", killed.id, "--step", str(step), "--json").stdout)
+    assert branch["history"] == whole["history"]
+    assert "accuracy" in lmviz(place, "train", "--model", "rnn", *settings, "--steps", "5").stdout
+    listed = json.loads(lmviz(place, "corpora", "list", "--json").stdout)
+    assert {row["name"] for row in listed if row["kind"] == "task"} == {"remember-first", "copy", "adding"}
+
+
+def test_the_experiment_is_set_up_without_torch() -> None:
+    code = "import sys, lmviz.memory, lmviz.corpora; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

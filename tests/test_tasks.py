@@ -1,0 +1,305 @@
+"""Memory tasks: sequences against brute force, the loss against hand-made loops, and runs on them like any others."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from test_training import interrupted, losses, train
+from torch.nn import functional as F
+
+from lmviz.compare import leads, read_view, same_text
+from lmviz.config import TASKS, CorpusConfig, RunConfig
+from lmviz.corpora import list_corpora, list_tasks, load_corpus
+from lmviz.corpora.draft import slug
+from lmviz.corpora.tasks import COPIED, TASK, TEST_LAGS, longest, mean_length, mixed_lag
+from lmviz.costs import check_costs
+from lmviz.errors import ConfigError, CorpusError, LmvizError
+from lmviz.forks import fork
+from lmviz.jobs.questions import ask_generate, ask_learning_rates, ask_score
+from lmviz.models import build_model
+from lmviz.models.base import UNSCORED, Batch
+from lmviz.models.state_gradients import watch_state_gradients
+from lmviz.runs import Run, Store
+from lmviz.settings import validated
+from lmviz.summary import train_document
+from lmviz.training.extend import reopen
+from lmviz.training.foreground import train_here
+from lmviz.training.objective import losses as objective
+from lmviz.training.task_data import TEST_SEQUENCES, TaskData, answer_scores
+from lmviz.training.trainer import Trainer, token_losses
+
+torch.set_num_threads(1)
+
+
+def task_config(name: str = "remember-first", kind: str = "gru", lag: int = 3, **sections: dict) -> RunConfig:
+    widths = {"d_model": 16, "num_heads": 2} if kind == "gpt" else {"hidden_size": 16, "embedding_dim": 8}
+    values = {
+        "corpus": {"name": name, "lag": lag},
+        "model": {"kind": kind, **widths},
+        "training": {"steps": 24, "batch_size": 4, "context_length": 32, "learning_rate": 5e-3},
+        "recording": {"log_every": 3, "eval_every": 6, "checkpoints": 4},
+    }
+    for section, settings in sections.items():
+        values[section] = {**values[section], **settings}
+    return validated(values)
+
+
+def data_of(name: str, lag: int, mixed: bool = False) -> TaskData:
+    return TaskData.of(CorpusConfig(name=name, lag=lag, mixed=mixed))
+
+
+def read(data: TaskData, batch: Batch) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Every sequence as text, and its answers with their places."""
+    rows = []
+    for inputs, targets in zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True):
+        answers = [(i, data.tokenizer.decode([t])) for i, t in enumerate(targets) if t != UNSCORED]
+        rows.append((data.tokenizer.decode(inputs), answers))
+    return rows
+
+
+def expected(name: str, text: str, lag: int) -> list[tuple[int, str]]:
+    """What the definition in words says of a sequence, read from its text alone."""
+    if name == "remember-first":
+        assert text[0] in "abcdefgh" and set(text[1:-1]) <= set("01234567") and text[-1] == "?"
+        assert text.index("?") == lag
+        return [(lag, text[0])]
+    if name == "copy":
+        letters, go = text[:COPIED], text.index(":")
+        assert set(letters) <= set("abcdefgh") and text[COPIED:go] == "." * lag
+        assert text[go + 1 :] == letters[:-1]
+        return [(go + i, letter) for i, letter in enumerate(letters)]
+    marked = [i for i, c in enumerate(text) if c in "⓿❶❷❸❹❺❻❼❽❾"]
+    assert len(marked) == 2 and text[-1] == "?" and len(text) - 1 - marked[0] == lag
+    total = sum("⓿❶❷❸❹❺❻❼❽❾".index(text[i]) for i in marked)
+    return [(len(text) - 1, "⓪①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱"[total])]
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("lag", [2, 3, 20])
+def test_every_sequence_is_what_its_definition_says(name: str, lag: int) -> None:
+    data = data_of(name, lag)
+    batch = data.draw(lag, 200, torch.Generator().manual_seed(lag))
+    rows = read(data, batch)
+    assert [answers for _, answers in rows] == [expected(name, text, lag) for text, _ in rows]
+    assert batch.inputs.shape == batch.targets.shape == (200, TASK[name].length(lag))
+    assert all(len(answers) == TASK[name].scored for _, answers in rows)
+    assert not (batch.inputs == 0).any()  # no <unk>
+    assert len({text for text, _ in rows}) > 50  # not one again and again; the shortest task has 64 sequences
+
+
+def test_the_shortest_lags_are_whole_sequences() -> None:
+    remember, add = data_of("remember-first", 1), data_of("adding", 2)
+    assert all(len(text) == 2 for text, _ in read(remember, remember.tests[1][0]))
+    first = read(add, add.tests[2][0])[0][0]
+    assert set(first[:2]) <= set("⓿❶❷❸❹❺❻❼❽❾") and first[2:] == "?"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_chance_is_what_the_best_constant_guess_reaches(name: str) -> None:
+    data = data_of(name, 9)
+    targets = data.draw(9, 40_000, torch.Generator().manual_seed(0)).targets
+    counts = Counter(targets[targets != UNSCORED].tolist())
+    shares = [count / sum(counts.values()) for count in counts.values()]
+    assert max(shares) == pytest.approx(TASK[name].chance, abs=0.006)
+    assert -sum(p * math.log(p) for p in shares) == pytest.approx(TASK[name].guess_loss, abs=0.01)
+
+
+def test_the_second_mark_of_adding_is_anywhere_after_the_first() -> None:
+    data = data_of("adding", 6)
+    texts = [text for text, _ in read(data, data.draw(6, 600, torch.Generator().manual_seed(0)))]
+    places = Counter(max(i for i, c in enumerate(text) if c in "⓿❶❷❸❹❺❻❼❽❾") for text in texts)
+    assert set(places) == {1, 2, 3, 4, 5} and min(places.values()) > 80  # 120 each expected
+
+
+def test_mixed_lags_cover_all_evenly_on_a_logarithmic_scale() -> None:
+    data = data_of("remember-first", 100, mixed=True)
+    batches = data.batches(task_config().training, torch.Generator().manual_seed(0))
+    lags = [batches.next().inputs.shape[1] - 1 for _ in range(4000)]
+    assert min(lags) == 1 and max(lags) > 95
+    assert sum(lag < 10 for lag in lags) / 4000 == pytest.approx(math.log(10) / math.log(101), abs=0.03)
+    assert sum(lags) / 4000 + 1 == pytest.approx(mean_length(data.corpus), rel=0.05)
+    assert [mixed_lag(share, 2, 5) for share in (0.0, 1 - 1e-16)] == [2, 5]
+    assert batches.tokens_per_step == round(4 * mean_length(data.corpus))
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gpt"])
+def test_only_answers_are_scored(name: str, kind: str) -> None:
+    """Every way to a loss against a loop over the scored places."""
+    config, data = task_config(name, kind, lag=4), data_of(name, 4)
+    model = build_model(config.model, data.tokenizer.vocab_size, 32)
+    batch = data.draw(4, 5, torch.Generator().manual_seed(1))
+    logits = model(batch.inputs)
+    by_hand = [
+        -logits[b, t].log_softmax(0)[batch.targets[b, t]]
+        for b in range(5) for t in range(batch.targets.shape[1]) if batch.targets[b, t] != UNSCORED
+    ]  # fmt: skip
+    mean = torch.stack(by_hand).mean()
+    state = model.initial_state(5) if model.carries_state else None
+    assert model.loss(batch).item() == pytest.approx(mean.item(), rel=1e-5)
+    assert objective(model, batch, state, config.training, 0.0).plain == pytest.approx(mean.item(), rel=1e-5)
+    assert token_losses(model, [batch, batch]) == pytest.approx([loss.item() for loss in 2 * by_hand], rel=1e-4)
+    found, accuracy = answer_scores(model, [batch])
+    assert found == pytest.approx(mean.item(), rel=1e-5)
+    right = [logits[b, t].argmax() == batch.targets[b, t] for b, t in (batch.targets != UNSCORED).nonzero().tolist()]
+    assert accuracy == pytest.approx(sum(map(float, right)) / len(right))
+
+
+def test_smoothing_leaves_unscored_places_out() -> None:
+    config, data = task_config(training={"label_smoothing": 0.2}), data_of("remember-first", 3)
+    model = build_model(config.model, data.tokenizer.vocab_size, 32)
+    batch = data.draw(3, 5, torch.Generator().manual_seed(1))
+    last = F.cross_entropy(model(batch.inputs)[:, -1], batch.targets[:, -1], label_smoothing=0.2)
+    found = objective(model, batch, model.initial_state(5), config.training, 0.0)
+    assert found.objective.item() == pytest.approx(last.item(), rel=1e-5)
+
+
+def test_the_gradient_comes_from_the_question_alone() -> None:
+    """What arrives at each state in training is the gradient of the last step's loss, by torch's own hand."""
+    data = data_of("remember-first", 4)
+    model = build_model(task_config().model, data.tokenizer.vocab_size, 32).double()
+    batch = data.draw(4, 3, torch.Generator().manual_seed(1))
+    with watch_state_gradients(model) as seen:
+        model.loss(batch).backward()
+    states, hidden = [], model.initial_state(3)
+    for token in batch.inputs.unbind(1):
+        logits, hidden = model.step(token, hidden)
+        states.append(hidden[0][0])
+    wanted = torch.autograd.grad(F.cross_entropy(logits, batch.targets[:, -1]), states)
+    torch.testing.assert_close(seen[0][0]["hidden"], torch.stack(wanted, 1))
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_same_seed_same_losses_also_when_left_in_the_middle(store: Store, mixed: bool) -> None:
+    config = task_config(corpus={"mixed": mixed})
+    whole, again = train(store, config), train(store, config)
+    assert losses(whole) == losses(again)
+    broken = interrupted(store, config, 13)
+    assert broken.status().state == "running" and 0 < broken.resume_step() <= 13
+    train_here(broken, quiet=True)
+    assert losses(broken) == losses(whole)
+    assert answers(broken) == answers(whole)
+    assert broken.status().tokens == whole.status().tokens
+    assert losses(train(store, task_config(corpus={"mixed": mixed}, training={"seed": 7}))) != losses(whole)
+
+
+def answers(run: Run) -> list[tuple]:
+    return [(line["step"], line["accuracy"], line.get("accuracies")) for line in run.metrics() if "accuracy" in line]
+
+
+def test_a_fork_repeats_the_losses_and_a_longer_run_goes_on(store: Store) -> None:
+    run = train(store, task_config())
+    assert run.status().tokens == 24 * 4 * 4  # updates, sequences, tokens
+    step = run.checkpoint_steps()[2]
+    branch = fork(store, run, step)
+    assert branch.status().tokens == step * 4 * 4
+    train_here(branch, quiet=True)
+    assert losses(branch) == losses(run)
+    reopen(run, 30)
+    train_here(run, quiet=True)
+    assert run.status().state == "finished" and run.metrics()[-1]["step"] == 30
+
+
+def test_what_a_run_says_of_itself(store: Store) -> None:
+    run = train(store, task_config("adding", lag=2, corpus={"mixed": True, "lag": 6}))
+    line = run.metrics()[-1]
+    assert list(line["accuracies"]) == [str(lag) for lag in sorted({6, *TEST_LAGS})]
+    assert line["accuracy"] == line["accuracies"]["6"]
+    data = TaskData.of(run.config().corpus)
+    assert sum(len(batch.inputs) for batch in data.tests[200]) == TEST_SEQUENCES
+    assert run.data()["fingerprint"] == data.fingerprint and run.data()["vocab_size"] == data.tokenizer.vocab_size
+    assert run.baselines() == {"uniform": TASK["adding"].guess_loss, "ngram": {}, "counted_tokens": 0}
+    assert run.samples() == [] and run.breakdown() == {}
+    document = train_document(run)
+    assert document["accuracies"] == line["accuracies"] and document["bits_per_char"] is None
+    json.dumps(document, allow_nan=False)
+
+
+def test_generating_and_scoring_work_on_a_run(store: Store) -> None:
+    run = train(store, task_config())
+    pieces = list(ask_generate(store, run.id, prompt="c13?", strategy="greedy", max_new_tokens=1))
+    assert len(pieces[-1]["tokens"]) <= 1
+    assert len(next(ask_score(store, run.id, "c13?c"))["tokens"]) == 5
+    with pytest.raises(LmvizError, match="z"):
+        list(ask_generate(store, run.id, prompt="z", strategy="greedy", max_new_tokens=1))
+
+
+def test_the_range_test_takes_tasks(store: Store) -> None:
+    pieces = list(ask_learning_rates(store, task_config().model_dump(mode="json")))
+    assert sum(len(piece["trials"]) for piece in pieces) > 10
+
+
+def test_two_lags_are_two_texts(store: Store) -> None:
+    short, long = train(store, task_config(lag=2)), train(store, task_config(lag=3))
+    views = [read_view(short, "short"), read_view(long, "long")]
+    assert not same_text(views) and leads(views) == []
+    again = read_view(train(store, task_config("remember-first", "rnn", lag=2)), "rnn")
+    assert same_text([views[0], again]) and {lead.axis for lead in leads([views[0], again])} >= {"step"}
+    assert len({data_of("copy", 5, mixed).fingerprint for mixed in (False, True)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"corpus": {"lag": None}}, "needs a lag"),
+        ({"corpus": {"name": "python-reference"}}, "go with the tasks"),
+        ({"corpus": {"name": "python-reference", "lag": None, "mixed": True}}, "go with the tasks"),
+        ({"corpus": {"column": "text"}}, "neither column nor encoding"),
+        ({"corpus": {"lag": 0}}, "corpus.lag cannot be 0"),
+        ({"corpus": {"lag": 501}}, "corpus.lag cannot be 501"),
+        ({"corpus": {"name": "adding", "lag": 1}}, "lag of 2"),
+        ({"tokenizer": {"kind": "bpe"}}, "own tokens"),
+        ({"training": {"batches": "streams"}}, "batches=streams works with texts"),
+        ({"training": {"scheduled_sampling": 0.5}}, "scheduled_sampling works with texts"),
+        ({"model": {"kind": "ngram", "order": 3}}, "looks back 2 tokens"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(sections: dict, words: str) -> None:
+    values = task_config().model_dump(mode="json")
+    for section, settings in sections.items():
+        values[section] = settings if section == "model" else {**values[section], **settings}
+    with pytest.raises(ConfigError, match=words):
+        validated(values)
+
+
+def test_a_gpt_must_hold_the_sequence_and_a_recurrent_model_need_not(store: Store) -> None:
+    run = store.create(task_config("copy", "gpt", lag=27))
+    train_here(run, quiet=True)
+    assert run.status().state == "failed" and "training.context_length=33" in run.status().error["message"]
+    assert longest(run.config().corpus) == 33
+    assert train(store, task_config("copy", "gpt", lag=26)).status().state == "finished"
+    assert train(store, task_config("copy", "rnn", lag=40)).status().state == "finished"
+    with pytest.raises(ConfigError, match="too large"):
+        check_costs(task_config("copy", lag=500, training={"batch_size": 1024, "context_length": 1},
+                                model={"hidden_size": 512}), 13)  # fmt: skip
+
+
+def test_tasks_are_listed_apart_from_texts(tmp_path: Path) -> None:
+    assert [row.name for row in list_tasks()] == list(TASKS)
+    assert not {row.name for row in list_corpora(tmp_path)} & set(TASKS)
+    assert slug("Copy") == "copy"
+    for name in TASKS:
+        with pytest.raises(CorpusError, match="is a task"):
+            load_corpus(name)
+
+
+def test_an_added_text_never_takes_the_name_of_a_task(tmp_path: Path) -> None:
+    from lmviz.corpora import add_corpus
+
+    assert add_corpus(tmp_path, "Copy", [("a.txt", b"some text of a person. " * 20)]) == "copy-2"
+
+
+def test_a_small_gru_learns_a_short_lag() -> None:
+    config = task_config(lag=2, training={"batch_size": 32, "learning_rate": 1e-2})
+    data = data_of("remember-first", 2)
+    torch.manual_seed(0)
+    model = build_model(config.model, data.tokenizer.vocab_size, 32)
+    before = data.measure(model)[1]["accuracy"]
+    trainer = Trainer(model, config.training, data)
+    for _ in range(150):
+        trainer.advance()
+    loss, columns = data.measure(model)
+    assert before < 0.4 and columns["accuracy"] == 1.0 and loss < 0.3
