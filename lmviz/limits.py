@@ -32,6 +32,10 @@ MAX_PROMPT_CHARACTERS = 100_000
 """Characters in a prompt."""
 MAX_SCORE_TOKENS = 200_000
 """Tokens in one scored text."""
+MAX_GRADIENT_LENGTH = 1000
+"""Steps over which gradient norms are measured."""
+MAX_MAP_TOKENS = 200
+"""Tokens of a text for which the dependence of every loss on every state is shown."""
 MAX_CARDS = 4
 """Architectures that one comparison trains at once."""
 MAX_SEEDS = 5

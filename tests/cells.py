@@ -53,15 +53,16 @@ def inputs_for(cell: Cell, batch: int, length: int) -> tuple[Tensor, CellState]:
     return torch.randn(batch, length, D, **like), state
 
 
-def stepped(model: RecurrentModel, tokens: Tensor, state: Any) -> tuple[Tensor, list[list[Tensor]], Any]:
-    """Logits (B, T, V) by `step_from`, every hidden state by layer and time, and the last state."""
-    rows, hidden = [], [[] for _ in model.layers]
+def stepped(model: RecurrentModel, tokens: Tensor, state: Any) -> tuple[Tensor, list[list[CellState]], Any]:
+    """Logits (B, T, V) by `step_from`, every state by layer and time, and the last state."""
+    rows: list[Tensor] = []
+    states: list[list[CellState]] = [[] for _ in model.layers]
     for column in tokens.unbind(1):
         logits, state = model.step(column, state)
         rows.append(logits)
-        for layer, (h,) in zip(hidden, state, strict=True):
-            layer.append(h)
-    return torch.stack(rows, 1), hidden, state
+        for layer, after in zip(states, state, strict=True):
+            layer.append(after)
+    return torch.stack(rows, 1), states, state
 
 
 def gradients(model: nn.Module, batch: Batch) -> dict[str, Tensor]:

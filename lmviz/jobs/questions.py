@@ -19,6 +19,7 @@ from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import generate
 from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
+from lmviz.jobs import gradient_questions
 from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
 from lmviz.models.linear import use_product
@@ -131,10 +132,33 @@ def ask_learning_rates(store: Store, config: dict[str, Any]) -> Answer:
     yield {"trials": [asdict(trial) for trial in seen[told:]], "suggestion": suggestion(seen)}
 
 
+def ask_gradients(store: Store, cells: list[dict[str, Any]], length: int, **how: Any) -> Answer:
+    """One piece: gradient norms over time steps of cells at birth; see lmviz.jobs.gradient_questions.at_birth."""
+    return gradient_questions.at_birth(cells, length, **how)
+
+
+def ask_run_gradients(store: Store, run: str, step: int | None = None, length: int | None = None, **how: Any) -> Answer:
+    """The same of a run's model at a step, on windows of `length` tokens (those of its training if None)."""
+    config = store.get(run).config()
+    model, _, step = model_of(store, run, step)
+    data = yield from _in_pieces(load_data(config.corpus, config.tokenizer))
+    found = gradient_questions.of_run(model, data, length or config.training.context_length, **how)
+    yield {"run": run, "step": step, **found}
+
+
+def ask_dependence(store: Store, run: str, text: str, step: int | None = None) -> Answer:
+    """One piece: on which earlier tokens of a text each loss depends; see lmviz.jobs.gradient_questions.on_text."""
+    model, tokenizer, step = model_of(store, run, step)
+    yield {"run": run, "step": step, **gradient_questions.on_text(model, tokenizer, text)}
+
+
 QUESTIONS: dict[str, Callable[..., Answer]] = {
     "generate": ask_generate,
     "score": ask_score,
     "estimate": ask_estimate,
     "vocabulary": ask_vocabulary,
     "learning_rates": ask_learning_rates,
+    "gradients": ask_gradients,
+    "run_gradients": ask_run_gradients,
+    "dependence": ask_dependence,
 }

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lmviz.models import fast
+from lmviz.models import fast, lstm_sequence
 from lmviz.models.init import init_cell
 from lmviz.models.linear import Product, linear
+from lmviz.models.lstm_sequence import Gradients
 
 CellState = tuple[Tensor, ...]
 """(hidden,) or (hidden, cell), each (B, H): the hidden state always comes first."""
@@ -35,6 +36,8 @@ class Cell(nn.Module, ABC):
     """Tensors in the state."""
     product: Product = "torch"
     """Who multiplies the input of all steps; see linear.py."""
+    state_gradients: list[Gradients] | None = None
+    """Where the backward pass puts dL/d(state); set it by `watch_state_gradients` (state_gradients.py)."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -101,9 +104,6 @@ def _shifted(first: Tensor, values: Tensor) -> Tensor:
 
 class FastCell(Cell):
     """A cell that has a recipe in fast.py."""
-
-    state_gradients: list[Tensor] | None = None
-    """Where the backward pass puts dL/dh_t; set it by `watch_state_gradients` (state_gradients.py)."""
 
     @property
     @abstractmethod
@@ -234,7 +234,12 @@ class LSTMCell(Cell):
         return dict(zip(self.signals, values, strict=True))
 
     def forward_sequence(self, x: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        """Torch's fused kernel, the one nn.LSTM calls."""
+        """Torch's fused kernel, the one nn.LSTM calls; while its states' gradients are watched, lstm_sequence.py."""
+        if self.state_gradients is not None:
+            outputs, hidden, cell = lstm_sequence.run(
+                self.project(x), state, self.weight_hh, self.bias_hh, self.state_gradients
+            )
+            return outputs, (hidden, cell)
         weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
         outputs, hidden, cell = torch.lstm(
             x,

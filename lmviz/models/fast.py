@@ -131,7 +131,12 @@ class GRU(Recipe):
 
 
 def run(
-    recipe: Recipe, projected: Tensor, start: Tensor, weight: Tensor, bias: Tensor, seen: list[Tensor] | None = None
+    recipe: Recipe,
+    projected: Tensor,
+    start: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    seen: list[dict[str, Tensor]] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """All steps of a cell; equals the loop over its `step_from`. Can be differentiated once.
 
@@ -139,7 +144,7 @@ def run(
         projected: the input's share of every block (B, T, G*H), T >= 1; fastest if a view of time-major memory.
         start: hidden state before the first step (B, H).
         weight, bias: weight_hh (G*H, H) and bias_hh (G*H,).
-        seen: the backward pass appends dL/dh_t for all t (B, T, H).
+        seen: the backward pass appends {"hidden": dL/dh_t for all t (B, T, H)}.
 
     Returns:
         Hidden states (B, T, H) and the last one (B, H).
@@ -177,9 +182,11 @@ class _Sequence(torch.autograd.Function):
         deltas, carry = ctx.recipe.factors(states, kept)
         _go_back(deltas, carry, grads, weight)
         if ctx.seen is not None:
-            ctx.seen.append(grads[1:].transpose(0, 1))
-        for_weight = deltas.flatten(0, 1).T @ states[:-1].flatten(0, 1)  # (G*H, H)
-        for_bias = deltas.sum((0, 1))
+            ctx.seen.append({"hidden": grads[1:].transpose(0, 1)})
+        for_weight = for_bias = None
+        if ctx.needs_input_grad[2]:
+            for_weight = deltas.flatten(0, 1).T @ states[:-1].flatten(0, 1)  # (G*H, H)
+            for_bias = deltas.sum((0, 1))
         ctx.recipe.turn_to_input_(deltas, grads[1:], kept)
         return deltas, grads[0], for_weight, for_bias, None, None
 

@@ -1,0 +1,169 @@
+"""How far back does learning reach? Norms of the gradient of a loss with respect to the states before it.
+
+The definition, used everywhere in lmviz: with L_T the cross-entropy at the LAST step alone and s_t the hidden state
+after step t (or the cell state of an LSTM),
+    g(k) = mean over sequences of |dL_T / ds_(T-k)|, divided by the same at k = 0
+is the gradient norm at lag k. It is computed in float64, as float32 loses it below 1e-23, in one backward pass.
+Summed over all steps (`every_step`), each state's own loss is the largest part of its gradient, so that the norms look
+flat for every cell: a plot of training gradients over time steps shows that nothing vanishes, whatever the network.
+
+Papers: Bengio et al. 1994, Pascanu et al. 2013. Shapes: B batch, T time, H hidden, L layers, V vocabulary.
+"""
+
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lmviz.errors import N_, ConfigError
+from lmviz.models.base import LanguageModel
+from lmviz.models.recurrent import RecurrentModel
+from lmviz.models.state_gradients import watch_state_gradients
+
+Array = NDArray[np.float64]
+
+DEFINITION = (
+    "g(k) = mean over sequences of |dL_T/ds_(T-k)| / mean over sequences of |dL_T/ds_T|; L_T: cross-entropy at the last"
+    " step; s: hidden state, or cell state of an LSTM; float64"
+)
+EVERY_STEP = DEFINITION.replace("L_T: cross-entropy at the last step", "L_T: sum of the cross-entropies at every step")
+RECURRENT_ONLY = N_("Gradients over time steps need a recurrent model: rnn, nvsi, gru or lstm.")
+FIT_FROM, FIT_TO = 5, 60
+"""Lags whose slope is the decay: before them the loss's own direction still turns towards the slowest one."""
+FADED = 1e-3
+"""What is left of a gradient at its horizon."""
+MAP_NUMBERS = 2**24
+"""Numbers kept for one backward pass of a map, about: 128 MB."""
+
+
+def in_float64(model: LanguageModel) -> RecurrentModel:
+    """A copy for looking inside: float64, without dropout. Gradients flow through its states; its weights take none.
+
+    Raises:
+        ConfigError: the model has no recurrent states.
+    """
+    if not isinstance(model, RecurrentModel):
+        raise ConfigError(RECURRENT_ONLY)
+    twin = deepcopy(model).double().eval()
+    twin.requires_grad_(False)
+    twin.embedding.weight.requires_grad_(True)  # somewhere the graph has to begin
+    return twin
+
+
+def state_norms(
+    model: RecurrentModel, tokens: Tensor, targets: Tensor, *, every_step: bool = False
+) -> dict[str, Array]:
+    """Mean gradient norm at each lag, not yet divided by the one at lag 0.
+
+    Args:
+        model: as `in_float64` gives it.
+        tokens, targets: (B, T) int64.
+        every_step: differentiate the sum of the losses at all steps instead of the last one's.
+
+    Returns:
+        `hidden`, and for an LSTM `cell` -> (L, T), lag 0 first; layers from the lowest.
+    """
+    with watch_state_gradients(model) as seen:
+        outputs, _ = model.run(tokens, model.initial_state(len(tokens)))  # (B, T, H)
+        read, wanted = (outputs, targets) if every_step else (outputs[:, -1:], targets[:, -1:])
+        _loss(model, read.flatten(0, 1), wanted.flatten()).backward()  # type: ignore[no-untyped-call]
+    model.embedding.weight.grad = None
+    layers = [layer[0] for layer in seen]
+    return {
+        name: torch.stack([norms(layer[name]).mean(0).flip(0) for layer in layers]).numpy()  # (L, T)
+        for name in layers[0]
+    }
+
+
+def norms(gradients: Tensor) -> Tensor:
+    """Euclidean norm of the last axis: (..., H) -> (...). Scaled first, so that squares of 1e-200 do not underflow."""
+    largest = gradients.abs().amax(-1, keepdim=True)
+    scaled = gradients / torch.where(largest > 0, largest, 1.0)
+    return scaled.square().sum(-1).sqrt() * largest.squeeze(-1)
+
+
+def relative(norms: Array) -> Array:
+    """Norms by lag (..., T) as shares of the one at lag 0; zero where there is no gradient at all."""
+    first = norms[..., :1]
+    return np.asarray(np.divide(norms, first, out=np.zeros_like(norms), where=first > 0))
+
+
+def decay(norms: Array) -> float | None:
+    """By which factor a norm changes from lag to lag: the slope of its logarithm, least squares over lags 5 to 60.
+
+    norms: by lag (T,), lag 0 first. Of a sequence too short for that all lags are taken; None without two that are
+    not zero.
+    """
+    start = FIT_FROM if len(norms) >= FIT_FROM + 3 else 0
+    lags = np.arange(start, min(FIT_TO + 1, len(norms)))
+    lags = lags[norms[lags] > 0]
+    if len(lags) < 2:
+        return None
+    return math.exp(np.polynomial.Polynomial.fit(lags, np.log(norms[lags]), 1).convert().coef[-1])
+
+
+def horizon(decay: float | None) -> float | None:
+    """Steps until a thousandth is left, at this decay; None if it does not fade."""
+    return math.log(FADED) / math.log(decay) if decay and decay < 1 else None
+
+
+def dependence_map(model: RecurrentModel, tokens: Tensor, targets: Tensor) -> tuple[dict[str, Array], Array]:
+    """|dL_tau / ds_t| for every pair of steps of one sequence, and the loss at each step.
+
+    The sequence is repeated along the batch, and row tau takes the loss at step tau alone: one backward pass gives all
+    rows. A map that would need too much memory is made a part of its rows at a time.
+
+    Args:
+        model: as `in_float64` gives it.
+        tokens, targets: (T,) int64.
+
+    Returns:
+        State name -> (L, T, T) with axes layer, tau, t, zero for t > tau; and losses (T,) in nats.
+    """
+    length, cell = len(tokens), model.layers[0]
+    kept = len(model.layers) * length * cell.hidden_size * (3 * len(cell.blocks) + 2)
+    size = max(1, MAP_NUMBERS // kept)
+    parts = [torch.arange(start, min(start + size, length)) for start in range(0, length, size)]
+    found = [_map_rows(model, tokens, targets, rows) for rows in parts]
+    maps = {name: np.concatenate([rows[name] for rows, _ in found], 1) for name in found[0][0]}
+    return maps, np.concatenate([losses for _, losses in found])
+
+
+def _map_rows(model: RecurrentModel, tokens: Tensor, targets: Tensor, rows: Tensor) -> tuple[dict[str, Array], Array]:
+    """Rows (R,) of the map: state name -> (L, R, T); and their losses (R,)."""
+    with watch_state_gradients(model) as seen:
+        repeated = tokens.expand(len(rows), -1)
+        outputs, _ = model.run(repeated, model.initial_state(len(rows)))  # (R, T, H)
+        logits = model.head(outputs[torch.arange(len(rows)), rows])  # (R, V)
+        losses = F.cross_entropy(logits, targets[rows], reduction="none")
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+    model.embedding.weight.grad = None
+    layers = [layer[0] for layer in seen]
+    maps = {name: torch.stack([norms(layer[name]) for layer in layers]).numpy() for name in layers[0]}
+    return maps, losses.detach().numpy()
+
+
+def parameter_norms(model: nn.Module, scale: float = 1.0) -> dict[str, float]:
+    """Norm of the gradient that each parameter has now, by name, times `scale`."""
+    return {
+        name: scale * float(norms(parameter.grad.flatten()))
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+
+
+def entry(found: Mapping[str, Array], state: str, layer: int = -1) -> dict[str, object]:
+    """What is said of one state of one layer, as JSON: norms by lag relative to lag 0, decay, horizon."""
+    curve = relative(found[state][layer])
+    rate = decay(curve)
+    return {"state": state, "norms": curve.tolist(), "decay": rate, "horizon": horizon(rate)}
+
+
+def _loss(model: RecurrentModel, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Sum of cross-entropies: outputs (N, H), targets (N,). Places that are not scored have the target -100."""
+    return F.cross_entropy(model.head(outputs), targets, reduction="sum")
