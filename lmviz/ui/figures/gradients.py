@@ -64,11 +64,11 @@ def gradient_figure(curves: Sequence[Curve], words: Words, *, claims: bool = Fal
         traces += [_claim(kind, words) for kind in CLAIMS]
     explodes = high > EXPLODED
     zones = [_zone(1e-300, VANISHED, PANEL, 0.75), _zone(EXPLODED, 1e300, color("rnn"), 0.12)]
-    notes = [_note(words.vanishing, VANISHED, "top"), *([_note(words.exploding, high, "top")] if explodes else [])]
+    notes = [_note(words.vanishing, 0, "bottom"), *([_note(words.exploding, 1, "top")] if explodes else [])]
     return go.Figure(data=traces, layout={
         "title": {"text": words.title}, "hovermode": "x unified", "uirevision": f"{words.y} {whole}",
         "xaxis": {
-            "title": {"text": words.x}, "range": [0, len(curves[0].values) - 1],
+            "title": {"text": words.x}, "range": [0, max(len(curves[0].values) - 1, 30.5 if claims else 0)],
             "unifiedhovertitle": {"text": words.hover},
         },
         "yaxis": {
@@ -113,10 +113,10 @@ def _zone(low: float, high: float, fill: str, opacity: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _note(text: str, top: float, anchor: str) -> dict[str, Any]:
-    """The name of a zone, inside it at the right, where few curves are."""
+def _note(text: str, edge: float, anchor: str) -> dict[str, Any]:
+    """The name of a zone in its left corner: as all curves begin at 1, none goes there."""
     return {
-        "xref": "x domain", "x": 1, "xanchor": "right", "yref": "y", "y": np.log10(top), "yanchor": anchor,
+        "xref": "x domain", "x": 0, "xshift": 4, "xanchor": "left", "yref": "y domain", "y": edge, "yanchor": anchor,
         "text": plain(text), "showarrow": False, "font": {"size": 12, "color": MUTED},
     }  # fmt: skip
 

@@ -15,7 +15,7 @@ from lmviz.ui.figures.gradients import Block, Curve, Words, gradient_figure, spe
 from lmviz.ui.gradients import controls, findings
 from lmviz.ui.gradients.equations import CARDS, equation_cards
 from lmviz.ui.gradients.findings import Path, fate_words
-from lmviz.ui.gradients.view import View, question
+from lmviz.ui.gradients.view import JACOBIAN_UNITS, View, question
 from lmviz.ui.i18n import _
 
 HEIGHT = 400
@@ -51,12 +51,17 @@ def _measure(view: View) -> list[Path]:
     if not view.cells:
         st.info(_("Tick at least one cell."), icon=":material/check_box:")
         return []
+    if view.show == "jacobian" and view.hidden > JACOBIAN_UNITS:
+        st.info(
+            _("Jacobian products of {units} units take too long. Choose {limit} units or fewer.").format(
+                units=view.hidden, limit=JACOBIAN_UNITS
+            ),
+            icon=":material/hourglass_empty:",
+        )
+        return []
     try:
-        if cache.is_warm():
+        with st.spinner(_("Measuring; a server that has just started needs a moment."), width="content"):
             answer = cache.gradients(**question(view))
-        else:
-            with st.spinner(_("The server has just started; the first figure takes a few seconds.")):
-                answer = cache.gradients(**question(view))
     except LmvizError as error:
         show_error(error)
         return []
@@ -106,7 +111,13 @@ def _spectrum(paths: Sequence[Path]) -> go.Figure:
 
 def table(paths: Sequence[Path]) -> str:
     """HTML: a row a path, figures in columns."""
-    heads = [_("Cell"), _("Left after a step"), _("1/1000 after"), _("What happens"), _("Mean of the deciding term")]
+    heads = [
+        _("Cell"),
+        _("Factor a step"),
+        _("At this rate 1/1000 after"),
+        _("What happens"),
+        _("Mean of the deciding term"),
+    ]
     with_radius = any(path.spectrum for path in paths)
     if with_radius:
         heads.append(_("Spectral radius"))

@@ -63,11 +63,11 @@ def cell_controls() -> None:
     """Everything that makes the curves what they are."""
     st.pills(_("Cells"), CELL_NAMES, selection_mode="multi", format_func=cell_label, key=KEY + "cells", wrap=True)
     _slider("length", _("Length of the sequences"), on_change=_length_changed)
-    _slider("gain", _("Gain of the recurrent weights"), 0.05, **_gain_words())
     st.selectbox(_("Initial weights"), get_args(Init), key=KEY + "init", help=_(
         "pytorch: U(±1/√H) for everything; xavier, kaiming: every block as if it were a layer; orthogonal: recurrent"
         " weights that neither stretch nor shrink, times the gain."
     ))  # fmt: skip
+    _slider("gain", _("Gain of the recurrent weights"), 0.05, **_gain_words())
     cells = st.session_state[KEY + "cells"]
     words = _("0 leaves what the initialisation gives.")
     _slider("forget", _("Forget-gate bias (LSTM)"), 0.5, disabled="lstm" not in cells, help=words)

@@ -10,6 +10,9 @@ from lmviz.ui.gradients.view import View
 from lmviz.ui.i18n import _, ngettext
 from lmviz.ui.theme import RunStyle, label, run_style
 
+SEQUENCES = 16
+"""As lmviz.inspect.at_birth has it, which the web server cannot import because of torch; a test compares."""
+
 Fate = Literal["explodes", "vanishes", "reaches"]
 
 
@@ -60,7 +63,7 @@ def cell_label(name: str) -> str:
 
 
 def read_paths(answer: dict[str, Any], view: View) -> list[Path]:
-    """The paths of an answer to `view.question`. A Jacobian product is that of a cell's whole state: one path a cell."""
+    """The paths of an answer to `view.question`. A Jacobian product is of a cell's whole state: one path a cell."""
     paths = []
     for entry in answer["cells"]:
         values = entry["jacobian_norm"] if view.show == "jacobian" else entry["norms"]
@@ -83,6 +86,8 @@ def title(paths: Sequence[Path], view: View) -> str:
     exploding, reaching = (_names(paths, fate) for fate in ("explodes", "reaches"))
     if exploding:
         return ngettext("{names} explodes", "{names} explode", len(exploding)).format(names=", ".join(exploding))
+    if view.claims_shown and (words := _not_as_claimed(paths, view)):
+        return words
     if not reaching:
         best = max(paths, key=lambda path: (path.lasts, path.values[-1]))
         if len({path.cell for path in paths}) == 1:
@@ -99,6 +104,17 @@ def title(paths: Sequence[Path], view: View) -> str:
         "{names} still learn from {steps} steps back",
         len(reaching),
     ).format(names=", ".join(reaching), steps=steps)
+
+
+def _not_as_claimed(paths: Sequence[Path], view: View) -> str:
+    """The article has NVSI-RNN above the RNN; a sentence where the measured factors a step say the contrary."""
+    factors = {path.cell: path.decay for path in paths}
+    rnn, nvsi = factors.get("rnn"), factors.get("nvsi")
+    if view.show != "norm" or view.every_step or rnn is None or nvsi is None or nvsi >= rnn:
+        return ""
+    return _("Not as claimed: NVSI-RNN keeps {nvsi} a step, less than the RNN's {rnn}").format(
+        nvsi=f"{nvsi:.2f}", rnn=f"{rnn:.2f}"
+    )
 
 
 def _names(paths: Sequence[Path], fate: str) -> list[str]:
@@ -120,7 +136,8 @@ def caption(view: View) -> str:
     if view.show == "spectrum":
         return _(
             "Singular values of the recurrent weights, from the largest: by how much W_hh stretches each of its"
-            " directions. Bold: what makes the new content; thin: the gates. Only above 1 can a gradient explode."
+            " directions. Bold: what makes the new content; thin: the gates. If all are below 1, the plain RNN cannot"
+            " explode."
         )
     if view.show == "jacobian":
         what = _(
@@ -137,11 +154,13 @@ def caption(view: View) -> str:
             "Gradient of the LAST step's loss with respect to the state so many steps before, relative to the last"
             " state."
         )
-    return (
-        what
-        + " "
-        + _("Mean over random sequences of {length} steps, untrained, in float64.").format(length=view.length)
+    count = 1 if view.show == "jacobian" else SEQUENCES
+    over = ngettext(
+        "Untrained cells, {count} random sequence of {length} steps, float64.",
+        "Untrained cells, mean over {count} random sequences of {length} steps, float64.",
+        count,
     )
+    return what + " " + over.format(count=count, length=view.length)
 
 
 def alt_text(paths: Sequence[Path], finding: str) -> str:
