@@ -14,6 +14,7 @@ from lmviz.inspect import at_birth
 from lmviz.jobs.questions import QUESTIONS
 from lmviz.ui.figures.gradients import CLAIMS, FLOOR, Curve, Words, gradient_figure
 from lmviz.ui.gradients import findings
+from lmviz.ui.gradients.birth import table
 from lmviz.ui.gradients.equations import CARDS, step_back
 from lmviz.ui.gradients.findings import Path, read_paths, title
 from lmviz.ui.gradients.view import CELL_NAMES, PRESETS, View, from_address, question, to_address
@@ -122,6 +123,16 @@ def test_at_the_edge_of_chaos_the_rnn_keeps_its_gradient() -> None:
 )
 def test_the_title_states_the_finding(paths: list[Path], view: View, words: str) -> None:
     assert title(paths, view).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("decay", "horizon", "words"),
+    [(0.5, 9.97, "10.0 steps"), (0.9, 65.6, "66 steps"), (0.9999, 69_074, "over 10,000 steps"), (1.0, None, "never"),
+     (1.2, None, "never"), (None, None, "–")],
+)  # fmt: skip
+def test_the_table_says_when_a_thousandth_is_left(decay: float | None, horizon: float | None, words: str) -> None:
+    row = Path("gru", "hidden", [1.0, 0.5], decay, horizon, {"z": 0.51}, {})
+    assert f"<td class='number'>{words}</td>" in table([row])
 
 
 # ---- what it draws ----

@@ -72,7 +72,8 @@ def gradient_figure(curves: Sequence[Curve], words: Words, *, claims: bool = Fal
             "unifiedhovertitle": {"text": words.hover},
         },
         "yaxis": {
-            "title": {"text": words.y}, "type": "log", "range": [np.log10(low), np.log10(high)], "nticks": 9,
+            "title": {"text": words.y}, "type": "log", "range": [np.log10(low), np.log10(high)],
+            "dtick": np.ceil(np.log10(high / low) / 8),  # whole decades: no 2 and 5 between them
             "hoverformat": ".4~g",
         },
         "shapes": [*zones, _level(1.0)], "annotations": notes, "showlegend": True,
