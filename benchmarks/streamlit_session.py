@@ -80,6 +80,13 @@ class Session:
         self._chosen[widget.id] = state
         await self._run()
 
+    async def slide(self, key: str, value: float) -> None:
+        """Move the slider with this key."""
+        widget_id = self._widgets[key].id
+        state = self._chosen[widget_id] = WidgetState(id=widget_id)
+        state.double_array_value.data.append(value)
+        await self._run()
+
     async def refresh(self, fragment: str) -> None:
         """Run one fragment of the page again, as its timer does."""
         await self._run(fragment)

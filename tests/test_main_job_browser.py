@@ -52,7 +52,7 @@ def test_the_main_job(
 ) -> None:
     server = start_server(ROOT / "app.py", tmp_path_factory.mktemp("main-job"))
     tab = open_tab(server).open("/train")  # a deep link on a fresh server
-    expect(tab.page.get_by_test_id("stSidebarNavLink")).to_have_count(4)
+    expect(tab.page.get_by_test_id("stSidebarNavLink")).to_have_count(5)
     expect(tab.page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     tab.page.get_by_text("parameters").first.wait_for()
     steps = tab.page.get_by_role("slider").first

@@ -88,3 +88,14 @@ def _estimate(config_json: str, vocab_size: int) -> dict[str, Any]:
     config = RunConfig.model_validate_json(config_json).model_dump(mode="json")
     with closing(ask("estimate", config=config, vocab_size=vocab_size)) as answer:  # type: ignore[type-var]
         return next(answer)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def gradients(**question: Any) -> dict[str, Any]:
+    """The one piece that answers the question "gradients"; the same question always has the same answer.
+
+    Raises:
+        LmvizError: the question cannot be answered.
+    """
+    with closing(ask("gradients", **question)) as answer:  # type: ignore[type-var]
+        return next(answer)

@@ -1,0 +1,1 @@
+"""The parts of the page Gradients: what each shows, its words and its controls."""
