@@ -14,6 +14,7 @@ from lmviz.inspect import at_birth
 from lmviz.jobs.questions import QUESTIONS
 from lmviz.ui.figures.gradients import CLAIMS, FLOOR, Curve, Words, gradient_figure
 from lmviz.ui.gradients import findings
+from lmviz.ui.gradients.birth import table
 from lmviz.ui.gradients.equations import CARDS, step_back
 from lmviz.ui.gradients.findings import Path, read_paths, title
 from lmviz.ui.gradients.view import CELL_NAMES, PRESETS, View, from_address, question, to_address
@@ -124,6 +125,16 @@ def test_the_title_states_the_finding(paths: list[Path], view: View, words: str)
     assert title(paths, view).startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("decay", "horizon", "words"),
+    [(0.5, 9.97, "10.0 steps"), (0.9, 65.6, "66 steps"), (0.9999, 69_074, "over 10,000 steps"), (1.0, None, "never"),
+     (1.2, None, "never"), (None, None, "–")],
+)  # fmt: skip
+def test_the_table_says_when_a_thousandth_is_left(decay: float | None, horizon: float | None, words: str) -> None:
+    row = Path("gru", "hidden", [1.0, 0.5], decay, horizon, {"z": 0.51}, {})
+    assert f"<td class='number'>{words}</td>" in table([row])
+
+
 # ---- what it draws ----
 
 
@@ -131,7 +142,7 @@ def test_the_zones_are_named_where_there_is_something_in_them() -> None:
     vanishing, exploding = gradient_figure([curve(0.5)], WORDS), gradient_figure([curve(1.2)], WORDS)
     assert notes(vanishing) == {"vanishing zone"}
     assert notes(exploding) == {"vanishing zone", "exploding zone"}
-    assert notes(gradient_figure([curve(1.02)], WORDS)) == {"vanishing zone"}, "3 times is no explosion"
+    assert notes(gradient_figure([curve(1.03)], WORDS)) == {"vanishing zone"}, "5 times is no explosion"
     low, high = exploding.layout.yaxis.range
     assert low < -3 and high > np.log10(1.2**59)
 

@@ -64,7 +64,7 @@ def gradient_figure(curves: Sequence[Curve], words: Words, *, claims: bool = Fal
         traces += [_claim(kind, words) for kind in CLAIMS]
     explodes = high > EXPLODED
     zones = [_zone(1e-300, VANISHED, PANEL, 0.75), _zone(EXPLODED, 1e300, color("rnn"), 0.12)]
-    notes = [_note(words.vanishing, 0, "bottom"), *([_note(words.exploding, 1, "top")] if explodes else [])]
+    notes = [_note(words.vanishing, 0, "bottom", PANEL), *([_note(words.exploding, 1, "top")] if explodes else [])]
     return go.Figure(data=traces, layout={
         "title": {"text": words.title}, "hovermode": "x unified", "uirevision": f"{words.y} {whole}",
         "xaxis": {
@@ -72,7 +72,8 @@ def gradient_figure(curves: Sequence[Curve], words: Words, *, claims: bool = Fal
             "unifiedhovertitle": {"text": words.hover},
         },
         "yaxis": {
-            "title": {"text": words.y}, "type": "log", "range": [np.log10(low), np.log10(high)], "nticks": 9,
+            "title": {"text": words.y}, "type": "log", "range": [np.log10(low), np.log10(high)],
+            "dtick": np.ceil(np.log10(high / low) / 8),  # whole decades: no 2 and 5 between them
             "hoverformat": ".4~g",
         },
         "shapes": [*zones, _level(1.0)], "annotations": notes, "showlegend": True,
@@ -80,11 +81,12 @@ def gradient_figure(curves: Sequence[Curve], words: Words, *, claims: bool = Fal
 
 
 def _range(curves: Sequence[Curve], whole: bool) -> tuple[float, float]:
-    """What the y-axis shows: always the edge of vanishing, and everything above it."""
+    """What the y-axis shows: always the edges of both zones, and everything above."""
     values = np.concatenate([np.asarray(curve.values, np.float64) for curve in curves])
     values = values[np.isfinite(values) & (values > 0)]
     smallest = min(values.min(initial=1.0), VANISHED / 30)
-    return float(smallest if whole else max(smallest, FLOOR)), float(max(values.max(initial=1.0), 1.0) * 3)
+    largest = values.max(initial=1.0)
+    return float(smallest if whole else max(smallest, FLOOR)), float(largest * 3 if largest > EXPLODED else EXPLODED)
 
 
 def _line(curve: Curve) -> dict[str, Any]:
@@ -113,11 +115,11 @@ def _zone(low: float, high: float, fill: str, opacity: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _note(text: str, edge: float, anchor: str) -> dict[str, Any]:
-    """The name of a zone in its left corner: as all curves begin at 1, none goes there."""
+def _note(text: str, edge: float, anchor: str, fill: str = "rgba(0,0,0,0)") -> dict[str, Any]:
+    """The name of a zone in its left corner: as all curves begin at 1, only a very steep one comes near."""
     return {
         "xref": "x domain", "x": 0, "xshift": 4, "xanchor": "left", "yref": "y domain", "y": edge, "yanchor": anchor,
-        "text": plain(text), "showarrow": False, "font": {"size": 12, "color": MUTED},
+        "text": plain(text), "showarrow": False, "bgcolor": fill, "font": {"size": 12, "color": MUTED},
     }  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from lmviz.ui.gradients.view import JACOBIAN_UNITS, View, question
 from lmviz.ui.i18n import _
 
 HEIGHT = 400
+FAR = 10_000
+"""Steps beyond which the table does not count."""
 
 
 def birth() -> None:
@@ -153,6 +155,8 @@ def _horizon(path: Path) -> str:
         return "–"
     if path.horizon is None or path.decay >= 1:
         return _("never")
+    if path.horizon > FAR:
+        return _("over {steps} steps").format(steps=f"{FAR:,}")
     return _("{steps} steps").format(steps=f"{path.horizon:,.0f}" if path.horizon >= 10 else f"{path.horizon:.1f}")
 
 
