@@ -42,4 +42,4 @@ def dependence_figure(
 
 
 def _names() -> dict[str, Any]:
-    return {"type": "category", "nticks": 12, "tickangle": 0}
+    return {"type": "category", "nticks": 9, "tickangle": 0}

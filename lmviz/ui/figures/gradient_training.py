@@ -21,6 +21,8 @@ MOST_LAGS = 256
 """Rows of a map: of a longer window every second, third ... lag is drawn."""
 TICKS = 5
 """Labels on the x-axis of a map, about."""
+HEAD, FOOT = 0.12, 0.09
+"""Room for the heading over a map, and for the labels between two rows of them, as shares of the figure's height."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Panel:
     reach: NDArray[np.int64]
     """First lag below 1/1000 at each moment; the number of lags if there is none."""
     finding: str
-    """Heads its map, already translated."""
+    """Heads its map, as Plotly may show it, already translated; empty for none."""
     moment: int
     """Index of the moment that is looked at."""
 
@@ -61,7 +63,7 @@ def map_figure(panels: Sequence[Panel], words: MapWords) -> go.Figure:
     layout: dict[str, Any] = {
         "title": {"text": words.title}, "uirevision": f"{[panel.label for panel in panels]}", "showlegend": False,
         "coloraxis": {"cmin": DARK_AT, "cmax": 0, "colorscale": SEQUENTIAL, "colorbar": _share_bar()},
-        "shapes": [], "annotations": [], "margin": {"t": 28 if len(panels) > 1 else 12},
+        "shapes": [], "annotations": [],
     }  # fmt: skip
     for number, panel in enumerate(panels):
         at = "" if number == 0 else str(number + 1)
@@ -118,15 +120,16 @@ def _axes(number: int, count: int, panel: Panel, words: MapWords) -> dict[str, A
     at = "" if number == 0 else str(number + 1)
     columns, rows = min(count, 2), -(-count // 2)
     column, row = number % 2, number // 2
-    width, height = (1 - 0.12 * (columns - 1)) / columns, (1 - 0.24 * (rows - 1)) / rows
-    left, top = column * (width + 0.12), 1 - row * (height + 0.24)
+    width, height = (1 - 0.12 * (columns - 1)) / columns, 1 / rows
+    left, top = column * (width + 0.12), 1 - row * height - (HEAD if panel.finding else 0)
+    bottom = 1 - (row + 1) * height + (FOOT if row + 1 < rows else 0)
     return {
         f"xaxis{at}": {
             "domain": [left, left + width], "anchor": f"y{at}", "range": [-0.5, len(panel.steps) - 0.5],
             "title": {"text": words.x if number + 2 >= count else ""}, **moment_axis(panel.steps, TICKS),
         },
         f"yaxis{at}": {
-            "domain": [max(0.0, top - height), top], "anchor": f"x{at}", "range": [-0.5, panel.shares.shape[1] - 0.5],
+            "domain": [bottom, top], "anchor": f"x{at}", "range": [-0.5, panel.shares.shape[1] - 0.5],
             "title": {"text": words.y if column == 0 else ""}, "showgrid": False, "zeroline": False,
         },
     }  # fmt: skip
@@ -142,8 +145,8 @@ def _moment_line(panel: Panel, at: str) -> dict[str, Any]:
 
 def _heading(panel: Panel, at: str) -> dict[str, Any]:
     return {
-        "text": plain(panel.finding), "xref": f"x{at} domain", "x": 0, "xanchor": "left", "yref": f"y{at} domain",
-        "y": 1, "yanchor": "bottom", "showarrow": False, "font": {"size": 13, "color": INK},
+        "text": panel.finding, "align": "left", "xref": f"x{at} domain", "x": 0, "xanchor": "left",
+        "yref": f"y{at} domain", "y": 1, "yanchor": "bottom", "showarrow": False, "font": {"size": 13, "color": INK},
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from lmviz.ui.gradients.history import STATES, History, has_cell, layers_of, mom
 from lmviz.ui.gradients.player import FRAME_SECONDS, moment_control, playing
 from lmviz.ui.i18n import _
 from lmviz.ui.live import find, refresh_every
-from lmviz.ui.run_picker import run_title
+from lmviz.ui.run_picker import steady_title
 from lmviz.ui.shell import forget
 from lmviz.ui.theme import RunStyle
 
@@ -55,7 +55,7 @@ def _choose() -> list[str]:
         st.session_state["learning_runs_seen"] = address
     st.session_state["learning_runs"] = [one for one in st.session_state["learning_runs"] if one in runs]
     return st.multiselect(
-        _("Models"), list(runs), format_func=lambda run_id: run_title(runs[run_id]), key="learning_runs",
+        _("Models"), list(runs), format_func=lambda run_id: steady_title(runs[run_id]), key="learning_runs",
         max_selections=MOST_RUNS, on_change=_runs_chosen, placeholder=_("Choose up to four runs"),
         label_visibility="collapsed",
     )  # fmt: skip
@@ -88,11 +88,11 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
         state, layer = _switches(views)
     found = [read_history(view, style, state, layer) for view, style in zip(views, styles, strict=True)]
     histories = [history for history in found if history]
+    if histories:
+        _over_lags(histories, controls)
     for view, history in zip(views, found, strict=True):
         if not history:
             st.info(words.missing_words(view), icon=":material/info:")
-    if histories:
-        _over_lags(histories, controls)
     _updates(views, styles)
     if _pace(runs) != pace:
         st.rerun()

@@ -8,9 +8,12 @@ from lmviz.ui.gradients.history import History, clipped_share
 from lmviz.ui.i18n import _
 from lmviz.ui.theme import plain
 
+LONGEST_NAME = 24
+"""Characters of a name above a map."""
+
 
 def name_of(history: History) -> str:
-    return _("{cell}, cell state").format(cell=history.label) if history.state == "cell" else history.label
+    return _("{name} (cell state)").format(name=history.label) if history.state == "cell" else history.label
 
 
 def reach_text(history: History, index: int) -> str:
@@ -47,10 +50,11 @@ def _change(history: History) -> str:
 
 
 def heading(history: History) -> str:
-    """Above one of several maps."""
-    return _("{name}: {first} → {last} steps").format(
-        name=name_of(history), first=reach_text(history, 0), last=reach_text(history, -1)
-    )
+    """Above one of several maps: two short lines, as a map on a phone is small."""
+    name = name_of(history)
+    name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    reaches = _("{first} → {last} steps").format(first=reach_text(history, 0), last=reach_text(history, -1))
+    return f"<b>{plain(name)}</b><br>{plain(reaches)}"
 
 
 def map_caption(histories: Sequence[History]) -> str:
@@ -59,7 +63,7 @@ def map_caption(histories: Sequence[History]) -> str:
         "Gradient of the last step's loss with respect to the state so many steps before, relative to that at the last"
         " state; mean over a few windows of {steps} tokens of the validation text, float64. Each column is a recorded"
         " moment. Line: the reach, the first lag with less than 1/1000; at the upper edge there is more everywhere."
-        " Upright: the moment that is shown beside it."
+        " Vertical: the moment whose curve is shown."
     ).format(steps=windows)
 
 

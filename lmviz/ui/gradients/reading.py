@@ -59,7 +59,7 @@ def reading_of(label: str, answer: dict[str, Any], state: str) -> Reading:
     """From the answer to the question "dependence"; a model without the state shows its hidden one."""
     maps = answer["maps"]
     rows = maps.get(state, maps["hidden"])
-    label = _("{cell}, cell state").format(cell=label) if state == "cell" and "cell" in maps else label
+    label = _("{name} (cell state)").format(name=label) if state == "cell" and "cell" in maps else label
     return Reading(label, answer["step"], answer["tokens"], answer["inputs"], answer["losses"], rows)
 
 

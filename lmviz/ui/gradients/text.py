@@ -1,5 +1,6 @@
 """Where it goes: on which earlier tokens the loss at a chosen token depends, for two models above each other."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,10 +18,12 @@ from lmviz.ui.gradients.address import remember, restore
 from lmviz.ui.gradients.history import STATES
 from lmviz.ui.gradients.reading import Reading, reading_of
 from lmviz.ui.i18n import _
-from lmviz.ui.run_picker import run_title
+from lmviz.ui.run_picker import steady_title
 from lmviz.ui.theme import plain
 
 DEFAULT_TOKENS = 80
+SOME_LETTERS = 24
+"""In a line that is worth reading."""
 ADDRESS_CHARACTERS = 200
 """Of a text that goes into the address."""
 RECURRENT = ("rnn", "nvsi", "gru", "lstm")
@@ -56,7 +59,9 @@ def _model(side: str, runs: Mapping[str, Run]) -> tuple[Run, int]:
     with left:
         words_of = {"first": _("First model"), "second": _("Second model")}
         run_id = str(
-            st.selectbox(words_of[side], list(runs), format_func=lambda one: run_title(runs[one]), key=f"text_{side}")
+            st.selectbox(
+                words_of[side], list(runs), format_func=lambda one: steady_title(runs[one]), key=f"text_{side}"
+            )
         )
     remember(ADDRESS[side], run_id, default)
     run = runs[run_id]
@@ -89,9 +94,14 @@ def _text(run: Run) -> str:
 
 
 def default_text(run: Run) -> str:
-    """The first lines of its passage that have some words, about DEFAULT_TOKENS tokens."""
-    text = "".join(run.breakdown().get("tokens", [])[:DEFAULT_TOKENS]).strip()
-    return text or _("Type a sentence here.")
+    """About DEFAULT_TOKENS tokens of its held-out passage, from the first line that has some words."""
+    tokens = run.breakdown().get("tokens", [])
+    lines = "".join(tokens).splitlines(keepends=True)
+    first = next((i for i, line in enumerate(lines) if sum(map(str.isalpha, line)) >= SOME_LETTERS), 0)
+    start = len("".join(lines[:first]))
+    ends = itertools.accumulate(map(len, tokens))
+    later = [token for token, end in zip(tokens, ends, strict=True) if end > start]
+    return "".join(later[:DEFAULT_TOKENS]).strip() or _("Type a sentence here.")
 
 
 def _answers(chosen: Sequence[tuple[Run, int]], text: str) -> None:
