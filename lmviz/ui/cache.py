@@ -99,3 +99,14 @@ def gradients(**question: Any) -> dict[str, Any]:
     """
     with closing(ask("gradients", **question)) as answer:  # type: ignore[type-var]
         return next(answer)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def dependence(run: str, step: int, text: str) -> dict[str, Any]:
+    """The one piece that answers the question "dependence"; kept weights never change.
+
+    Raises:
+        LmvizError: the question cannot be answered.
+    """
+    with closing(ask("dependence", run=run, step=step, text=text)) as answer:  # type: ignore[type-var]
+        return next(answer)

@@ -30,11 +30,21 @@ def run_picker() -> Run | None:
 
 def run_title(run: Run) -> str:
     """Architecture, text, label and best figure of a run in one line."""
-    config, status = run.config(), run.status()
+    kind, text, name = _title_parts(run)
+    steps = _("{steps} steps").format(steps=f"{run.status().step:,}")
+    return f"{kind} · {text} · {steps} · {name}"
+
+
+def steady_title(run: Run) -> str:
+    """The same without its steps: a control that knows its choices by their words loses one whose words change."""
+    return " · ".join(_title_parts(run))
+
+
+def _title_parts(run: Run) -> tuple[str, str, str]:
+    config = run.config()
     name = config.name if config.name and config.name != label(config.model.kind) else run.id
-    steps = _("{steps} steps").format(steps=f"{status.step:,}")
     name = f"{name} ({run.id})" if name != run.id else name
-    return f"{label(config.model.kind)} · {corpus_title(config.corpus.name)} · {steps} · {name}"
+    return label(config.model.kind), corpus_title(config.corpus.name), name
 
 
 def corpus_title(name: str) -> str:

@@ -1,0 +1,115 @@
+"""What is said of gradients while models learn: findings, captions, sentences for what is missing."""
+
+from collections.abc import Sequence
+
+from lmviz.compare import RunView
+from lmviz.ui.errors import markdown_safe
+from lmviz.ui.gradients.history import History, clipped_share
+from lmviz.ui.i18n import _
+from lmviz.ui.theme import plain
+
+LONGEST_NAME = 24
+"""Characters of a name above a map."""
+
+
+def name_of(history: History) -> str:
+    return _("{name} (cell state)").format(name=history.label) if history.state == "cell" else history.label
+
+
+def reach_text(history: History, index: int) -> str:
+    """Steps back at which less than 1/1000 is left; more than the window has are not known."""
+    reach = int(history.reach[index])
+    return f"≥ {reach}" if reach == history.lags else str(reach)
+
+
+def map_title(histories: Sequence[History]) -> str:
+    """The finding in one line: how the reach changed from birth to the newest moment."""
+    if len(histories) == 1:
+        return plain(_change(histories[0]))
+    best = max(histories, key=lambda history: int(history.reach[-1]))
+    level = [history for history in histories if history.reach[-1] == best.reach[-1]]
+    if len(level) > 1:
+        names = ", ".join(name_of(history) for history in level)
+        return plain(_("{names} reach equally far: {steps} steps").format(names=names, steps=reach_text(best, -1)))
+    return plain(
+        _("{name} reaches furthest: from {first} steps at birth to {last}").format(
+            name=name_of(best), first=reach_text(best, 0), last=reach_text(best, -1)
+        )
+    )
+
+
+def _change(history: History) -> str:
+    first, last = int(history.reach[0]), int(history.reach[-1])
+    if first == last:
+        words = _("{name}: reach stays at {last} steps")
+    elif first < last:
+        words = _("{name}: reach grows from {first} to {last} steps")
+    else:
+        words = _("{name}: reach shrinks from {first} to {last} steps")
+    return words.format(name=name_of(history), first=reach_text(history, 0), last=reach_text(history, -1))
+
+
+def heading(history: History) -> str:
+    """Above one of several maps: two short lines, as a map on a phone is small."""
+    name = name_of(history)
+    name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    reaches = _("{first} → {last} steps").format(first=reach_text(history, 0), last=reach_text(history, -1))
+    return f"<b>{plain(name)}</b><br>{plain(reaches)}"
+
+
+def map_caption(histories: Sequence[History]) -> str:
+    windows = " / ".join(str(lags) for lags in sorted({history.lags for history in histories}))
+    return _(
+        "Gradient of the last step's loss with respect to the state so many steps before, relative to that at the last"
+        " state; mean over a few windows of {steps} tokens of the validation text, float64. Each column is a recorded"
+        " moment. Line: the reach, the first lag with less than 1/1000; at the upper edge there is more everywhere."
+        " Vertical: the moment whose curve is shown."
+    ).format(steps=windows)
+
+
+def map_alt(histories: Sequence[History]) -> str:
+    return _("Maps of training step by lag. {findings}.").format(findings="; ".join(_change(one) for one in histories))
+
+
+def moment_title(histories: Sequence[History], step: int) -> str:
+    reaches = ", ".join(f"{name_of(one)} {reach_text(one, one.index(step))}" for one in histories)
+    if step == 0:
+        return plain(_("At birth 1/1000 is left after so many steps: {reaches}").format(reaches=reaches))
+    return plain(
+        _("After {step} updates 1/1000 is left after so many steps: {reaches}").format(
+            step=f"{step:,}", reaches=reaches
+        )
+    )
+
+
+def missing_words(view: RunView) -> str:
+    """Why a run has no norms over the lag, and what it can show (Markdown)."""
+    name = f"**{markdown_safe(view.label)}**"
+    if view.kind == "gpt":
+        return _(
+            "{name} has no state that goes from step to step, so there is no norm over the lag. The gradient of its"
+            " updates stands below."
+        ).format(name=name)
+    if view.status.active:
+        return _("{name}: the first norms are on their way.").format(name=name)
+    return _(
+        "{name} has no gradient norms over the lag: it was trained by an earlier version, or without recording them."
+        " The gradient of its updates stands below."
+    ).format(name=name)
+
+
+def update_title(views: Sequence[RunView]) -> str:
+    most, view = max(((clipped_share(view) or 0.0, view) for view in views), key=lambda pair: pair[0])
+    if most == 0:
+        return _("No update had to be clipped")
+    return plain(_("{name} was clipped most: {share} of its updates").format(name=view.label, share=f"{most:.1%}"))
+
+
+def update_caption(views: Sequence[RunView]) -> str:
+    """What is measured, and the share of clipped updates."""
+    known = [(view.label, share) for view in views if (share := clipped_share(view)) is not None]
+    shares = ", ".join(f"{label} {share:.1%}" for label, share in known) or "–"
+    return _(
+        "Norm of the gradient of all parameters together, mean since the point before. Thick: before clipping; thin:"
+        " after it. Updates clipped so far: {shares}."
+    ).format(shares=shares)
