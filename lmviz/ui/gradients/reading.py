@@ -123,7 +123,7 @@ def finding(readings: Sequence[Reading], taus: Sequence[int]) -> str:
     if first == second:
         return _("For {token} the loss of both depends on {count} states").format(token=token, count=first)
     order = (0, 1) if first > second else (1, 0)
-    return _("For {token} {far} looks {count} steps back, {near} {fewer}").format(
+    return _("For {token} {far} reaches {count} states back, {near} {fewer}").format(
         token=token, far=readings[order[0]].label, count=max(first, second), near=readings[order[1]].label,
         fewer=min(first, second),
     )  # fmt: skip
