@@ -291,6 +291,9 @@ def test_what_is_missing_gets_a_sentence(lstm: Run, places: Path, visit: Callabl
     old = train(places, "gru", recording={"gradients": False})
     app = visit("gradients", part="learning", runs=f"{old.id},gone-000000")
     assert "no gradient norms over the lag" in app.info[0].value and "no longer there" in app.warning[0].value
+    counted = train(places, "ngram")
+    app = visit("gradients", part="learning", runs=f"{counted.id},{lstm.id}")
+    assert "n-gram is counted" in app.info[0].value and app.multiselect(key="learning_runs").value == [lstm.id]
     status = lstm.status()
     lstm.write_status(status.model_copy(update={"state": "queued", "step": 0}))
     for name in ("gradients.jsonl", "metrics.jsonl"):

@@ -46,11 +46,14 @@ def _choose() -> list[str]:
     """Up to four runs, those of the address first. What a person chooses goes into the address; what is shown at first
     does not, since the page Train takes the runs of the address for its own.
     """
-    runs = {run.id: run for run in cache.store().runs() if run.config().model.kind != "ngram"}
+    stored = {run.id: run for run in cache.store().runs()}
+    runs = {run_id: run for run_id, run in stored.items() if run.config().model.kind != "ngram"}
     address = st.query_params.get("runs", "")
     if "learning_runs" not in st.session_state or st.session_state.get("learning_runs_seen") != address:
         wanted = list(dict.fromkeys(run_id for run_id in address.split(",") if run_id))
-        find([run_id for run_id in wanted if run_id not in runs])  # says what is no longer there
+        find([run_id for run_id in wanted if run_id not in stored])  # says what is no longer there
+        if any(run_id in stored and run_id not in runs for run_id in wanted):
+            st.info(_("An n-gram is counted, so it has no gradient and is left out here."), icon=":material/info:")
         st.session_state["learning_runs"] = [run_id for run_id in wanted if run_id in runs][:MOST_RUNS] or _first(runs)
         st.session_state["learning_runs_seen"] = address
     st.session_state["learning_runs"] = [one for one in st.session_state["learning_runs"] if one in runs]

@@ -121,9 +121,9 @@ def finding(readings: Sequence[Reading], taus: Sequence[int]) -> str:
     first, second = (reading.reach(tau) for reading, tau in zip(readings, taus, strict=True))
     token = f"“{visible_token(readings[0].tokens[taus[0]])}”"
     if first == second:
-        return _("For {token} the loss of both depends on {count} states").format(token=token, count=first)
+        return _("For {token} both depend on the last {count} states").format(token=token, count=first)
     order = (0, 1) if first > second else (1, 0)
-    return _("For {token} {far} looks {count} steps back, {near} {fewer}").format(
+    return _("For {token} {far} depends on the last {count} states, {near} on {fewer}").format(
         token=token, far=readings[order[0]].label, count=max(first, second), near=readings[order[1]].label,
         fewer=min(first, second),
     )  # fmt: skip
