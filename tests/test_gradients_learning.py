@@ -267,6 +267,7 @@ def test_runs_state_layer_and_moment_stand_in_the_address(
     app.select_slider(key="moment_slider").set_value(8).run()
     app.segmented_control(key="learning_state").set_value("hidden").run()
     app.multiselect(key="learning_runs").set_value([rnn.id]).run()
+    assert app.select_slider(key="moment_slider").value == 40 and "step" not in app.query_params
     assert app.query_params["runs"] == rnn.id and "state" not in app.query_params and len(marks(app)) == 1
     app.multiselect(key="learning_runs").set_value([]).run()
     assert "runs" not in app.query_params and app.info and not app.exception

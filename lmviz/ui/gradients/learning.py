@@ -13,9 +13,9 @@ from lmviz.ui.comparison import run_styles
 from lmviz.ui.figures.gradient_training import CurveWords, MapWords, Panel, map_figure, moment_figure
 from lmviz.ui.figures.gradient_updates import Updates, UpdateWords, parameter_figure, update_figure
 from lmviz.ui.gradients import learning_words as words
+from lmviz.ui.gradients import player
 from lmviz.ui.gradients.address import remember, restore
 from lmviz.ui.gradients.history import STATES, History, has_cell, layers_of, moments, parameter_history, read_history
-from lmviz.ui.gradients.player import FRAME_SECONDS, moment_control, playing
 from lmviz.ui.i18n import _
 from lmviz.ui.live import find, refresh_every
 from lmviz.ui.run_picker import steady_title
@@ -39,7 +39,7 @@ def learning_part() -> None:
 
 
 def _pace(runs: Sequence[Run]) -> float | None:
-    return FRAME_SECONDS if playing() else refresh_every(runs)
+    return player.FRAME_SECONDS if player.playing() else refresh_every(runs)
 
 
 def _choose() -> list[str]:
@@ -55,6 +55,8 @@ def _choose() -> list[str]:
         if any(run_id in stored and run_id not in runs for run_id in wanted):
             st.info(_("An n-gram is counted, so it has no gradient and is left out here."), icon=":material/info:")
         st.session_state["learning_runs"] = [run_id for run_id in wanted if run_id in runs][:MOST_RUNS] or _first(runs)
+        if st.session_state.get("learning_runs_seen", address) != address:
+            player.forget()
         st.session_state["learning_runs_seen"] = address
     st.session_state["learning_runs"] = [one for one in st.session_state["learning_runs"] if one in runs]
     return st.multiselect(
@@ -77,8 +79,7 @@ def _runs_chosen() -> None:
     else:
         forget("runs")
     st.session_state["learning_runs_seen"] = chosen
-    for name in ("play", "moment"):  # another training has other moments
-        st.session_state.pop(name, None)
+    player.forget()
     st.query_params.pop("step", None)
 
 
@@ -133,7 +134,7 @@ def _over_lags(histories: Sequence[History], controls: DeltaGenerator) -> None:
         _moment(histories, steps[0])
         return
     with controls:
-        step = moment_control(steps)
+        step = player.moment_control(steps)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _map(histories, step)
