@@ -94,9 +94,8 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
     histories = [history for history in found if history]
     if histories:
         _over_lags(histories, controls)
-    for view, history in zip(views, found, strict=True):
-        if not history:
-            st.info(words.missing_words(view), icon=":material/info:")
+    for sentence in words.missing_words([view for view, one in zip(views, found, strict=True) if not one]):
+        st.info(sentence, icon=":material/info:")
     _updates(views, styles)
     if _pace(runs) != pace:
         st.rerun()
