@@ -76,8 +76,8 @@ def test_reach_counts_states_with_a_thousandth() -> None:
     assert reading(list("abcdef"), 0.1).reach(5) == 4
     assert reading(list("abcdef"), 0.9).reach(5) == 6
     far, near = reading(list("abcdef"), 0.9), reading(list("abcdef"), 0.1, "RNN")
-    assert words.finding([near, far], [5, 5]) == "For “f” GRU looks 6 steps back, RNN 4"
-    assert words.finding([far, far], [5, 5]) == "For “f” the loss of both depends on 6 states"
+    assert words.finding([near, far], [5, 5]) == "For “f” GRU depends on the last 6 states, RNN on 4"
+    assert words.finding([far, far], [5, 5]) == "For “f” both depend on the last 6 states"
 
 
 def test_models_with_other_tokens_share_the_place() -> None:

@@ -13,9 +13,9 @@ from lmviz.ui.comparison import run_styles
 from lmviz.ui.figures.gradient_training import CurveWords, MapWords, Panel, map_figure, moment_figure
 from lmviz.ui.figures.gradient_updates import Updates, UpdateWords, parameter_figure, update_figure
 from lmviz.ui.gradients import learning_words as words
+from lmviz.ui.gradients import player
 from lmviz.ui.gradients.address import remember, restore
 from lmviz.ui.gradients.history import STATES, History, has_cell, layers_of, moments, parameter_history, read_history
-from lmviz.ui.gradients.player import FRAME_SECONDS, moment_control, playing
 from lmviz.ui.i18n import _
 from lmviz.ui.live import find, refresh_every
 from lmviz.ui.run_picker import steady_title
@@ -39,19 +39,24 @@ def learning_part() -> None:
 
 
 def _pace(runs: Sequence[Run]) -> float | None:
-    return FRAME_SECONDS if playing() else refresh_every(runs)
+    return player.FRAME_SECONDS if player.playing() else refresh_every(runs)
 
 
 def _choose() -> list[str]:
     """Up to four runs, those of the address first. What a person chooses goes into the address; what is shown at first
     does not, since the page Train takes the runs of the address for its own.
     """
-    runs = {run.id: run for run in cache.store().runs() if run.config().model.kind != "ngram"}
+    stored = {run.id: run for run in cache.store().runs()}
+    runs = {run_id: run for run_id, run in stored.items() if run.config().model.kind != "ngram"}
     address = st.query_params.get("runs", "")
     if "learning_runs" not in st.session_state or st.session_state.get("learning_runs_seen") != address:
         wanted = list(dict.fromkeys(run_id for run_id in address.split(",") if run_id))
-        find([run_id for run_id in wanted if run_id not in runs])  # says what is no longer there
+        find([run_id for run_id in wanted if run_id not in stored])  # says what is no longer there
+        if any(run_id in stored and run_id not in runs for run_id in wanted):
+            st.info(_("An n-gram is counted, so it has no gradient and is left out here."), icon=":material/info:")
         st.session_state["learning_runs"] = [run_id for run_id in wanted if run_id in runs][:MOST_RUNS] or _first(runs)
+        if st.session_state.get("learning_runs_seen", address) != address:
+            player.forget()
         st.session_state["learning_runs_seen"] = address
     st.session_state["learning_runs"] = [one for one in st.session_state["learning_runs"] if one in runs]
     return st.multiselect(
@@ -74,8 +79,7 @@ def _runs_chosen() -> None:
     else:
         forget("runs")
     st.session_state["learning_runs_seen"] = chosen
-    for name in ("play", "moment"):  # another training has other moments
-        st.session_state.pop(name, None)
+    player.forget()
     st.query_params.pop("step", None)
 
 
@@ -90,9 +94,8 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
     histories = [history for history in found if history]
     if histories:
         _over_lags(histories, controls)
-    for view, history in zip(views, found, strict=True):
-        if not history:
-            st.info(words.missing_words(view), icon=":material/info:")
+    for sentence in words.missing_words([view for view, one in zip(views, found, strict=True) if not one]):
+        st.info(sentence, icon=":material/info:")
     _updates(views, styles)
     if _pace(runs) != pace:
         st.rerun()
@@ -130,7 +133,7 @@ def _over_lags(histories: Sequence[History], controls: DeltaGenerator) -> None:
         _moment(histories, steps[0])
         return
     with controls:
-        step = moment_control(steps)
+        step = player.moment_control(steps)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         _map(histories, step)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lmviz.compare import RunView
+from lmviz.errors import N_
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.gradients.history import History, clipped_share
 from lmviz.ui.i18n import _
@@ -82,20 +83,27 @@ def moment_title(histories: Sequence[History], step: int) -> str:
     )
 
 
-def missing_words(view: RunView) -> str:
-    """Why a run has no norms over the lag, and what it can show (Markdown)."""
-    name = f"**{markdown_safe(view.label)}**"
+def missing_words(views: Sequence[RunView]) -> list[str]:
+    """Why these runs have no norms over the lag, and what they can show: a sentence a reason (Markdown)."""
+    reasons: dict[str, list[str]] = {}
+    for view in views:
+        reasons.setdefault(_reason(view), []).append(f"**{markdown_safe(view.label)}**")
+    return [_(reason).format(names=", ".join(names)) for reason, names in reasons.items()]
+
+
+def _reason(view: RunView) -> str:
+    """Not yet translated."""
     if view.kind == "gpt":
-        return _(
-            "{name} has no state that goes from step to step, so there is no norm over the lag. The gradient of its"
-            " updates stands below."
-        ).format(name=name)
+        return N_(
+            "{names}: a GPT has no state that goes from step to step, so there is no norm over the lag. The gradient of"
+            " its updates stands below."
+        )
     if view.status.active:
-        return _("{name}: the first norms are on their way.").format(name=name)
-    return _(
-        "{name} has no gradient norms over the lag: it was trained by an earlier version, or without recording them."
-        " The gradient of its updates stands below."
-    ).format(name=name)
+        return N_("{names}: the first norms are on their way.")
+    return N_(
+        "{names}: no gradient norms over the lag, as this was trained by an earlier version or without recording them."
+        " The gradient of the updates stands below."
+    )
 
 
 def update_title(views: Sequence[RunView]) -> str:

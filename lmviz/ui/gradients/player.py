@@ -25,6 +25,12 @@ def playing() -> bool:
     return "play" in st.session_state
 
 
+def forget() -> None:
+    """Other runs have other moments."""
+    for name in ("play", "moment"):
+        st.session_state.pop(name, None)
+
+
 def frames(count: int, first: int) -> list[int]:
     """Indices that a play from `first` to the last of `count` moments shows."""
     left = count - first

@@ -86,10 +86,8 @@ def passage(reading: Reading, tau: int) -> str:
 
 def scale() -> str:
     """What the shades mean."""
-    return (
-        f'<div class="scale"><span>{html.escape(_("1/1000 or less"))}</span><i></i>'
-        f"<span>{html.escape(_('as much as the last state'))}</span></div>"
-    )
+    least, most = html.escape(_("1/1000 or less")), html.escape(_("as much as the last state"))
+    return f'<div class="scale"><span>{least}</span><i></i><span>{most}</span></div>'
 
 
 def _read(token: str, share: float, back: int, *, mark: bool) -> str:
@@ -121,9 +119,9 @@ def finding(readings: Sequence[Reading], taus: Sequence[int]) -> str:
     first, second = (reading.reach(tau) for reading, tau in zip(readings, taus, strict=True))
     token = f"“{visible_token(readings[0].tokens[taus[0]])}”"
     if first == second:
-        return _("For {token} the loss of both depends on {count} states").format(token=token, count=first)
+        return _("For {token} both depend on the last {count} states").format(token=token, count=first)
     order = (0, 1) if first > second else (1, 0)
-    return _("For {token} {far} reaches {count} states back, {near} {fewer}").format(
+    return _("For {token} {far} depends on the last {count} states, {near} on {fewer}").format(
         token=token, far=readings[order[0]].label, count=max(first, second), near=readings[order[1]].label,
         fewer=min(first, second),
     )  # fmt: skip
