@@ -85,7 +85,7 @@ def test_update_keeps_adds_and_drops(tmp_path: Path, monkeypatch: pytest.MonkeyP
     catalogue.update("zh")
     after = path.read_text("utf-8")
     assert entry + '"隐藏状态"' in after
-    assert "gone" not in after
+    assert 'msgid "gone"' not in after
     assert len(after.splitlines()) == len(text.splitlines())
     ids = [m.id for m in catalogue.catalogue("zh") if m.id]
     assert len(ids) == len(wanted())
