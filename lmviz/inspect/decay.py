@@ -1,4 +1,4 @@
-"""What is read off a curve of gradient norms over lags: shares, decay a step, horizon. NumPy only, so that the web server
+"""What is read off a curve of gradient norms over lags: shares, decay a step, horizon. No torch, so that the web server
 has it too; how the norms are measured stands in lmviz.inspect.gradients.
 """
 
