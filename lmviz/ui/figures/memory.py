@@ -34,7 +34,7 @@ def accuracy_figure(
     traces = [_line(line) for line in lines]
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": "accuracy", "hovermode": "closest", "showlegend": True,
-        "scattermode": "group", "scattergap": 0.72,
+        "scattermode": "group", "scattergap": 0.5,
         "xaxis": {
             "title": {"text": x}, "type": "category", "categoryorder": "array", "categoryarray": names,
             "range": [-0.45, len(names) - 0.55],

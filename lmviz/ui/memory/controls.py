@@ -83,14 +83,12 @@ def controls() -> View:
 
 
 def _train(view: View) -> None:
-    configs = view.configs()
     st.button(
         _("Train"), type="primary", icon=":material/play_arrow:", key="memory_train", width="stretch",
-        disabled=not configs, on_click=start, args=[view],
+        disabled=not view.configs(), on_click=start, args=[view],
     )  # fmt: skip
     if error := st.session_state.pop("memory_error", None):
         show_error(error)
-    st.caption(_cost(configs) if configs else _("Tick at least one cell and one lag."))
 
 
 def start(view: View) -> None:
@@ -109,8 +107,11 @@ def leave() -> None:
     st.query_params.pop("group", None)
 
 
-def _cost(configs: Sequence[RunConfig]) -> str:
+def cost(view: View) -> str:
     """How many runs, and how long they take."""
+    configs = view.configs()
+    if not configs:
+        return _("Tick at least one cell and one lag.")
     runs = ngettext("{count} run", "{count} runs", len(configs)).format(count=len(configs))
     seconds = _seconds(configs)
     if seconds is None:

@@ -133,7 +133,7 @@ def reach_words(lines: Sequence[Line]) -> str:
     parts = []
     for reach in reaches:
         names = [line.name for line in lines if line.reach == reach]
-        words = _("{names} not even {lag}") if not reach else _("{names} {lag}")
+        words = _("{names} not even {lag}") if not reach else _("{names} only {lag}")
         if reach == reaches[0]:
             words = ngettext("{names} remembers {lag} steps", "{names} remember {lag} steps", len(names))
         parts.append(words.format(names=", ".join(names), lag=reach or shortest))

@@ -1,31 +1,23 @@
-"""What the gradient says: how it reaches back before and after training, and that vanishing is not forgetting."""
+"""What the gradient says: how far it reaches back in each cell, before and after training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from lmviz.errors import LmvizError
 from lmviz.inspect.decay import Array, decay, relative
 from lmviz.limits import MAX_CARDS
 from lmviz.memory import REMEMBERED
 from lmviz.runs import Run
-from lmviz.ui import cache
 from lmviz.ui.chart import chart
-from lmviz.ui.errors import show_error
-from lmviz.ui.figures.gradients import VANISHED
 from lmviz.ui.figures.memory import before_after_figure
 from lmviz.ui.i18n import _
 from lmviz.ui.memory.experiment import Experiment, Line
-from lmviz.ui.memory.view import MIXED_LAG
+from lmviz.ui.memory.lesson import power
 
 LAG = 20
 """At which the gradient is shown, or the nearest that was trained: long enough to vanish, short enough to learn."""
-
-
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -53,11 +45,7 @@ def _factor(rate: float | None) -> str:
 
 
 def gradient_section(experiment: Experiment) -> None:
-    """The curriculum's lesson if there is one, and a small figure for each cell at one lag."""
-    for line in experiment.lines:
-        if line.mixed and (line.cell == "rnn" or not _has_rnn(experiment)):
-            _lesson(line, experiment)
-            break
+    """A small figure for each cell at one lag, and what they say."""
     found = changes(experiment)
     if not found:
         return
@@ -65,9 +53,10 @@ def gradient_section(experiment: Experiment) -> None:
     st.subheader(_("What the gradient says, before and after training"), anchor=False)
     st.markdown(change_words(found, lag))
     lowest = min(float(values[values > 0].min(initial=1.0)) for c in found for values in (c.before, c.after))
-    for column, change in zip(st.columns(len(found)), found, strict=True):
-        with column:
-            _small(change, lowest)
+    with st.container(key="memory_changes"):
+        for column, change in zip(st.columns(len(found)), found, strict=True):
+            with column:
+                _small(change, lowest)
     st.caption(_(
         "Gradient of the answer's loss with respect to the state so many steps before it, relative to the last state;"
         " of the LSTM its cell state. Dotted: at birth; bold: after training at lag {lag}. Above each: its factor a"
@@ -78,10 +67,6 @@ def gradient_section(experiment: Experiment) -> None:
         "pages/gradients.py", label=_("Watch these gradients while they learn"), icon=":material/trending_down:",
         query_params={"part": "learning", "runs": ids},
     )  # fmt: skip
-
-
-def _has_rnn(experiment: Experiment) -> bool:
-    return any(line.mixed and line.cell == "rnn" for line in experiment.lines)
 
 
 def changes(experiment: Experiment) -> list[Change]:
@@ -116,7 +101,7 @@ def change_words(found: Sequence[Change], lag: int) -> str:
     parts = []
     for remembers, words in (
         (True, _("Of those that remember {lag} steps, this much of the gradient reaches the start: {shares}.")),
-        (False, _("Of those that do not: {shares}. Where it does not arrive, nothing can be learned from.")),
+        (False, _("Of those that do not: {shares}. Where it does not arrive, there is nothing to learn from.")),
     ):
         shares = [
             _("{name} {after} (at birth {before})").format(
@@ -130,16 +115,6 @@ def change_words(found: Sequence[Change], lag: int) -> str:
     return " ".join(parts)
 
 
-def power(share: float) -> str:
-    """A share for people: per cent down to a thousandth, then a power of ten."""
-    if share == 0:
-        return "0"
-    if share >= VANISHED:
-        return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
-    digits, exponent = f"{share:.0e}".split("e")
-    return f"{digits}·10{str(int(exponent)).translate(RAISED)}"
-
-
 def _small(change: Change, lowest: float) -> None:
     figure = before_after_figure(
         change.before.tolist(), change.after.tolist(), change.line.style, title=change.title, x=_("steps back"),
@@ -149,40 +124,3 @@ def _small(change: Change, lowest: float) -> None:
     alt = _("Gradient of {name} over the lag: factor a step before and after training.").format(name=change.title)
     chart(figure, f"change_{change.line.cell.replace('+', '_')}", height=190, alt=alt,
           caption=_("right answers: {share}").format(share=right))  # fmt: skip
-
-
-def _lesson(line: Line, experiment: Experiment) -> None:
-    """Vanishing is not forgetting: the gradient and the accuracy at the largest lag of a curriculum."""
-    row = line.at(MIXED_LAG)
-    if row is None or row["accuracy"] is None or row["state"] != "finished":
-        return
-    try:
-        cells = cache.run_gradients(row["run"], row["step"], MIXED_LAG)
-    except LmvizError as error:
-        show_error(error)
-        return
-    left = next(cell for cell in cells if cell["state"] == "hidden")["norms"][MIXED_LAG]
-    st.subheader(_("Can it learn to?"), anchor=False)
-    st.info(lesson_words(line, row, left, experiment), icon=":material/lightbulb:")
-
-
-def lesson_words(line: Line, row: dict[str, Any], left: float, experiment: Experiment) -> str:
-    """What was measured, and what it means where it does (Markdown)."""
-    facts = _(
-        "trained on mixed lags, the {cell} answers right at lag {lag} in {share}, while {left} of its gradient there"
-        " reaches the start."
-    ).format(cell=line.name, lag=row["lag"], share=f"{row['accuracy']:.0%}", left=power(left))
-    if row["accuracy"] < REMEMBERED or left >= VANISHED:
-        return facts[0].upper() + facts[1:]
-    words = [_("**A vanishing gradient is not forgetting:**"), facts, _(
-        "It learned on short lags, where the gradient arrives, and the state it found holds on its own."
-    )]  # fmt: skip
-    alone = next((other for other in experiment.lines if other.cell == line.cell and not other.mixed), None)
-    failed = alone and next((r for r in reversed(alone.rows) if (r["accuracy"] or 0) < REMEMBERED), None)
-    if failed:
-        words.append(
-            _("From long lags alone it cannot learn it: trained at lag {lag} only, it is right in {share}.").format(
-                lag=failed["lag"], share=f"{failed['accuracy']:.0%}"
-            )
-        )
-    return " ".join(words)

@@ -25,6 +25,7 @@ def memory() -> None:
         left, right = st.columns([3, 8], gap="large")
     with left:
         view = controls.controls()
+        cost = st.empty()
     with right:
         task = st.container(key="task_words")
         ids = _runs(group)
@@ -35,6 +36,7 @@ def memory() -> None:
         gradient_section(experiment)
     with task:  # last, as a server that has just started needs a moment for it
         _task(view)
+    cost.caption(controls.cost(view))
 
 
 def _runs(group: str) -> Sequence[str]:

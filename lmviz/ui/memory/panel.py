@@ -17,6 +17,7 @@ from lmviz.ui.figures.memory import Points, accuracy_figure
 from lmviz.ui.i18n import _
 from lmviz.ui.live import refresh_every
 from lmviz.ui.memory.experiment import Experiment, Line, finding, read_experiment
+from lmviz.ui.memory.lesson import lesson
 from lmviz.ui.run_card import wish_button
 from lmviz.ui.setup import duration
 
@@ -54,11 +55,15 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
     if experiment.active:
         _progress(experiment)
     _figure(experiment)
+    place = st.container()
     st.html(table(experiment))
     for run in runs:
         if error := run.status().error:
             show_error(error)
             break  # most likely the same for all
+    if not experiment.active:
+        with place:
+            lesson(experiment)
     if refresh_every(runs) != pace:
         st.rerun()
 
@@ -79,7 +84,7 @@ def _figure(experiment: Experiment) -> None:
     title = finding(experiment)
     figure = accuracy_figure(
         [_points(line) for line in experiment.lines], experiment.lags, title=title,
-        x=_("lag: steps between what is to be remembered and the question"), y=_("right answers"),
+        x=_("lag, steps"), y=_("right answers"),
         chance=task.chance, chance_name=_("guessing: {share}").format(share=f"{task.chance:.1%}"),
     )  # fmt: skip
     chart(figure, "memory_chart", height=HEIGHT, csv="memory", alt=alt_text(experiment, title),
@@ -134,7 +139,7 @@ def table(experiment: Experiment) -> str:
 
 
 def _head(line: Line) -> str:
-    mark = "solid" if line.style.dash == "solid" else "dashed"
+    mark = {"dash": "dashed", "dot": "dotted"}.get(line.style.dash, "solid")
     return f"<th><i class='{mark}' style='--run: {line.style.color}'></i>{escape(line.name)}</th>"
 
 
