@@ -12,9 +12,8 @@ from lmviz.ui.theme import label
 def run_picker() -> Run | None:
     """A run that keeps weights, by the address (?run=), the newest first; None, with a sentence, if there is none."""
     wanted = st.query_params.get("run")
-    runs = {
-        run.id: run for run in cache.store().runs() if run.checkpoint_steps() and (on_text(run) or run.id == wanted)
-    }
+    kept = [run for run in cache.store().runs() if run.checkpoint_steps()]
+    runs = {run.id: run for run in kept if on_text(run) or run.id == wanted}
     if not runs:
         st.info(_("No model has been trained yet. Train one first."), icon=":material/school:")
         st.page_link("pages/train.py", label=_("Train"), icon=":material/play_circle:")

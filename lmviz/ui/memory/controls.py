@@ -26,8 +26,6 @@ KEY = "memory_"
 """The keys of the controls in the session begin like this."""
 KEPT = "kept_memory"
 """The session has the view and the experiment here, for whoever comes back from another page."""
-RECORDING_COST = 1.25
-"""Validations and gradient norms on top of the updates (measured)."""
 
 
 def restore() -> str:
@@ -121,7 +119,7 @@ def cost(view: View) -> str:
 
 def _seconds(configs: Sequence[RunConfig]) -> float | None:
     """Measured here for the longest sequences of each cell, and from that for the shorter ones; None while the server
-    is still warming up.
+    is still warming up. What is measured scores every step, which takes about as long as validating and recording.
     """
     vocab_size = len(TASK[configs[0].corpus.name].symbols) + 3
     longest = {config.model.model_dump_json(): config for config in configs}  # lags rise
@@ -133,7 +131,7 @@ def _seconds(configs: Sequence[RunConfig]) -> float | None:
             return None
         share = (STEP_COST + window_tokens(config)) / (STEP_COST + measured.training.context_length)
         total += cost["seconds_per_step"] * config.training.steps * share
-    return total * RECORDING_COST
+    return total
 
 
 def example(view: View) -> str:
