@@ -14,8 +14,6 @@ from lmviz.ui.memory.experiment import Experiment, Line
 from lmviz.ui.memory.names import cell_name
 from lmviz.ui.memory.view import MIXED_LAG
 
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
 
 def lesson(experiment: Experiment) -> None:
     """Of the first cell that learned on mixed lags, the RNN if it is among them; nothing where none did."""
@@ -64,10 +62,10 @@ def lesson_words(line: Line, row: dict[str, Any], left: float, experiment: Exper
 
 
 def power(share: float) -> str:
-    """A share for people: per cent down to a thousandth, then a power of ten."""
+    """A share for people: per cent down to a thousandth, then a power of ten (Markdown)."""
     if share == 0:
         return "0"
     if share >= VANISHED:
         return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
     digits, exponent = f"{share:.0e}".split("e")
-    return f"{digits}·10{str(int(exponent)).translate(RAISED)}"
+    return rf"${digits}\cdot 10^{{{int(exponent)}}}$"
