@@ -251,9 +251,7 @@ def test_train_makes_the_runs_and_the_link_shows_them_again(visit: Visit, places
     assert f"{accuracy:.0%}" in tables(app)[0]
 
 
-def test_a_curriculum_is_one_run_a_cell_and_its_lesson_is_measured(
-    visit: Visit, places: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
-) -> None:  # fmt: skip
+def test_a_curriculum_is_one_run_a_cell_and_its_lesson_is_measured(visit: Visit, places: Path) -> None:  # noqa: F811
     app = visit("memory", cells="rnn", updates="100", mixed="1")
     app.button(key="memory_train").click().run()
     assert not app.exception
