@@ -1,4 +1,4 @@
-"""Page Memory in a real browser: a small experiment to its end, its link shared, another one stopped, and on a phone."""
+"""Page Memory in a real browser: a small experiment to its end, its link shared, another stopped, and on a phone."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def test_an_experiment_is_trained_to_its_end_and_its_link_shows_the_same(
         kind = json.loads((folder / "config.json").read_text())["model"]["kind"].upper()
         last = next(line["accuracy"] for line in reversed(lines) if "accuracy" in line)
         assert found[kind] == [pytest.approx(last)]
-        expect(tab.page.locator(TABLE)).to_contain_text(f"{last:.0%}")
+        expect(tab.page.locator(TABLE)).to_contain_text(f"{int(100 * last)}%")
     expect(tab.page.get_by_text("What the gradient says")).to_be_visible()
 
     other = open_tab(own_server).open(tab.page.url.removeprefix(own_server.url))

@@ -16,8 +16,10 @@ from lmviz.ui.memory.view import MIXED_LAG
 
 
 def lesson(experiment: Experiment) -> None:
-    """Of the first cell that learned on mixed lags, the RNN if it is among them; nothing where none did."""
+    """Of the first cell that learned on mixed lags, the RNN if it is among them; where none did, how it is done."""
     line = next((line for line in experiment.lines if line.mixed), None)
+    if line is None and any(row["accuracy"] is not None and row["accuracy"] < REMEMBERED for row in experiment.rows):
+        st.caption(_("Can it be learned where it was not? Switch on “Curriculum: mixed lags”, and train once more."))
     row = line.at(MIXED_LAG) if line else None
     if line is None or row is None or row["accuracy"] is None or row["state"] != "finished":
         return

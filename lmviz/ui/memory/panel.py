@@ -1,5 +1,6 @@
 """An experiment as it comes in: progress, accuracy over the lag, the table; renewed while something moves."""
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -115,8 +116,14 @@ def caption(experiment: Experiment) -> str:
     words = [
         _(
             "{task}: a run for every mark, {updates} updates, 64 units, seed {seed}. Share of right answers on the same"
-            " 256 sequences that are not trained on. Marks at one lag stand side by side."
-        ).format(task=_(TASK[config.corpus.name].title), updates=config.training.steps, seed=config.training.seed)
+            " 256 sequences that are not trained on; a cell remembers if it is {enough} or more. Marks at one lag stand"
+            " side by side."
+        ).format(
+            enough=f"{REMEMBERED:.0%}",
+            task=_(TASK[config.corpus.name].title),
+            updates=config.training.steps,
+            seed=config.training.seed,
+        )
     ]
     if any(line.mixed for line in experiment.lines):
         words.append(_("Dotted: one run, trained on short lags often and on long ones seldom (a curriculum)."))
@@ -153,4 +160,5 @@ def _cell(row: dict[str, Any] | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}"
+    """Rounded down: 89.9 % is not the 90 % from which a cell counts as one that remembers."""
+    return "–" if share is None else f"{math.floor(100 * share + 1e-9)}%"
