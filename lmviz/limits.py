@@ -44,6 +44,8 @@ MAX_SEEDS = 5
 """Repetitions of one card with other seeds."""
 MAX_ACTIVE_RUNS = 12
 """Runs of one person that train or wait at the same time."""
+MAX_ACTIVE_TASK_RUNS = 25
+"""Runs on memory tasks of one person that train or wait at the same time: five cells at five lags."""
 MAX_STEPS = 1_000_000
 """Updates of one run."""
 MAX_PARAMETERS = 20_000_000

@@ -34,6 +34,8 @@ TRAINING = {
 """Adam as its authors have it, at a constant rate."""
 LINES = 40
 """Lines of metrics.jsonl in a run."""
+REMEMBERED = 0.9
+"""Share of right answers from which a cell counts as one that remembers."""
 VALIDATIONS = 20
 """Measurements of the accuracy in a run; with mixed lags each costs as much as several updates."""
 
@@ -83,24 +85,31 @@ def cell_of(config: RunConfig) -> str:
 
 
 def results(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """A row for every lag at which a run was measured last: run, model, settings, lag, accuracy (None before the first
-    measurement), step, steps, state. A run with mixed lags has several rows.
+    """A row for every lag at which a run was measured last: run, model, settings, mixed, lag, accuracy (None before the
+    first measurement), solved (updates after which REMEMBERED was reached first, None if it was not), step, steps,
+    state. A run with mixed lags has several rows.
     """
     rows = []
     for run in runs:
         config, status = run.config(), run.status()
         _, lag = task_of(config.corpus)
-        last = next((line for line in reversed(run.metrics()) if "accuracy" in line), {"accuracy": None})
-        measured = last.get("accuracies") or {lag: last["accuracy"]}
+        lines = [(line["step"], _accuracies(line, lag)) for line in run.metrics() if "accuracy" in line]
+        measured = lines[-1][1] if lines else {lag: None}
         rows += [
             {
                 "run": run.id, "model": cell_of(config), "settings": config.model.model_dump(mode="json"),
-                "lag": int(tested), "accuracy": accuracy, "step": status.step, "steps": status.steps,
-                "state": status.state,
+                "mixed": config.corpus.mixed, "lag": tested, "accuracy": accuracy,
+                "solved": next((step for step, known in lines if known[tested] >= REMEMBERED), None),
+                "step": status.step, "steps": status.steps, "state": status.state,
             }
             for tested, accuracy in measured.items()
         ]  # fmt: skip
     return rows
+
+
+def _accuracies(line: dict[str, Any], lag: int) -> dict[int, float]:
+    """Lag -> accuracy of one line of metrics.jsonl."""
+    return {int(tested): share for tested, share in line.get("accuracies", {lag: line["accuracy"]}).items()}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

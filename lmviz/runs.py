@@ -340,6 +340,18 @@ class Store:
     def sample_runs(self) -> list[Run]:
         return sorted(self._inside(self.samples, True), key=lambda run: run.id) if self.samples else []
 
+    def group(self, name: str) -> list[Run]:
+        """The runs of one experiment; those that branched off from it later are not among them."""
+        written = json.dumps(name, ensure_ascii=False).encode()
+        own, samples = self._inside(self.root, False), self.sample_runs()
+        return [
+            run
+            for run in (*own, *samples)
+            if written in (run.path / "config.json").read_bytes()
+            and (config := run.config()).group == name
+            and config.fork is None
+        ]
+
     def delete(self, run: Run) -> None:
         """Remove the folder.
 

@@ -1,6 +1,7 @@
 """Train the runs in sample_checkpoints/ again: `python -m lmviz.samples [NAME ...]`. Settings and seeds stand here.
 
-They are ordinary run folders, small: seven checkpoints in float16, and no state to go on from.
+They are ordinary run folders, small: a few checkpoints in float16, and no state to go on from. Those of the memory
+experiment keep their last weights alone, and a line of metrics a validation.
 """
 
 import shutil
@@ -8,11 +9,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from lmviz.checkpoints import checkpoint_path
 from lmviz.config import RunConfig
+from lmviz.memory import UPDATES, VALIDATIONS, cell_of, memory_configs
 from lmviz.presets import preset
 from lmviz.runs import SAMPLES, Run, Store
 from lmviz.training.foreground import train_here
 
+MEMORY_GROUP = "sample-memory"
 RECORDING = {"checkpoints": 7, "weights": "float16", "sample_tokens": 160}
 
 
@@ -27,7 +31,19 @@ def sample_configs() -> dict[str, RunConfig]:
         "gru", name="GRU, idioms", corpus={"name": "idioms"}, model={"embedding_dim": 24, "hidden_size": 48},
         training={"steps": 3000, "context_length": 20, "learning_rate": 8e-3}, recording=RECORDING | {"checkpoints": 4},
     )  # fmt: skip
-    return configs
+    return configs | memory_samples()
+
+
+def memory_samples() -> dict[str, RunConfig]:
+    """The default experiment, and the plain RNN on mixed lags."""
+    alone = memory_configs("remember-first", group=MEMORY_GROUP)
+    mixed = memory_configs("remember-first", ["rnn"], [200], mixed=True, group=MEMORY_GROUP)
+    names = [f"sample-memory-{cell_of(config).replace('+', '-')}-{config.corpus.lag}" for config in alone]
+    small = {"weights": "float16", "log_every": UPDATES // VALIDATIONS}
+    return {
+        name: config.model_copy(update={"recording": config.recording.model_copy(update=small)})
+        for name, config in zip([*names, "sample-memory-rnn-mixed"], [*alone, *mixed], strict=True)
+    }
 
 
 def _name(kind: str) -> str:
@@ -50,6 +66,9 @@ def strip(run: Run) -> None:
     """Leave only what is shown: no state to go on from, no lock, no process id."""
     shutil.rmtree(run.path / "resume", ignore_errors=True)
     (run.path / ".lock").unlink(missing_ok=True)
+    if run.config().group == MEMORY_GROUP:
+        for step in run.checkpoint_steps()[:-1]:
+            checkpoint_path(run, step).unlink()
     run.write_status(run.status().model_copy(update={"worker": None, "owner": ""}))
 
 

@@ -7,6 +7,7 @@ from lmviz.ui import cache
 from lmviz.ui.chart import chart
 from lmviz.ui.comparison import alt_text, caption, comparison_figure, run_styles
 from lmviz.ui.i18n import _
+from lmviz.ui.run_picker import on_text
 from lmviz.ui.runs_table import runs_table
 from lmviz.ui.shell import begin
 
@@ -43,4 +44,5 @@ if samples:
             st.code((line["prompt"] + line["text"])[:160], language=None, wrap_lines=True)
 
 st.subheader(_("Latest runs"), anchor=False)
-runs_table(cache.store().runs()[:6], key="latest", brief=True)
+texts = [run for run in cache.store().runs() if on_text(run)]
+runs_table(texts[:6], key="latest", brief=True)

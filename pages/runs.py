@@ -5,6 +5,7 @@ import streamlit as st
 from lmviz.ui import cache
 from lmviz.ui.i18n import _
 from lmviz.ui.run_actions import run_actions
+from lmviz.ui.run_picker import on_text
 from lmviz.ui.runs_table import runs_table
 from lmviz.ui.shell import begin
 
@@ -17,6 +18,11 @@ if not runs:
     st.page_link("pages/train.py", label=_("Train"), icon=":material/play_circle:")
     st.stop()
 
+tasks = [run for run in runs if not on_text(run)]
+if tasks:
+    words = _("Memory tasks ({count})").format(count=len(tasks))
+    if not st.toggle(words, key="task_runs", persist_state="session", help=_("Runs of the page Memory.")):
+        runs = [run for run in runs if on_text(run)]
 ticked = runs_table(runs, key="runs_table", select=True)
 if not ticked:
     st.caption(_("Tick one run to rename, duplicate, continue, download or delete it; tick several to compare them."))

@@ -12,12 +12,13 @@ from test_pages import places, visit  # noqa: F401  (fixtures)
 
 from lmviz.inspect import at_birth
 from lmviz.jobs.questions import QUESTIONS
+from lmviz.ui.address import to_address
 from lmviz.ui.figures.gradients import CLAIMS, FLOOR, Curve, Words, gradient_figure
 from lmviz.ui.gradients import findings
 from lmviz.ui.gradients.birth import table
 from lmviz.ui.gradients.equations import CARDS, step_back
 from lmviz.ui.gradients.findings import Path, read_paths, title
-from lmviz.ui.gradients.view import CELL_NAMES, PRESETS, View, from_address, question, to_address
+from lmviz.ui.gradients.view import CELL_NAMES, PRESETS, View, from_address, question
 from lmviz.ui.theme import run_style
 
 WORDS = Words("finding", "lag", "norm", "%{x} back", "vanishing zone", "exploding zone", "claim: {name}")

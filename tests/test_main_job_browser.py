@@ -52,7 +52,7 @@ def test_the_main_job(
 ) -> None:
     server = start_server(ROOT / "app.py", tmp_path_factory.mktemp("main-job"))
     tab = open_tab(server).open("/train")  # a deep link on a fresh server
-    expect(tab.page.get_by_test_id("stSidebarNavLink")).to_have_count(5)
+    expect(tab.page.get_by_test_id("stSidebarNavLink")).to_have_count(6)
     expect(tab.page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     tab.page.get_by_text("parameters").first.wait_for()
     steps = tab.page.get_by_role("slider").first
@@ -110,7 +110,7 @@ def test_the_main_job(
     assert not server.errors()
 
 
-@pytest.mark.parametrize("path", ["/", "/train", "/runs", "/generate"])
+@pytest.mark.parametrize("path", ["/", "/train", "/runs", "/gradients", "/memory", "/generate"])
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_every_page_fits(server: Server, open_tab: Callable[..., Tab], path: str, width: int, lang: str) -> None:

@@ -16,16 +16,14 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmviz.errors import N_, ConfigError
+from lmviz.inspect.decay import Array, decay, horizon, relative
 from lmviz.models.base import LanguageModel
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.models.state_gradients import watch_state_gradients
-
-Array = NDArray[np.float64]
 
 DEFINITION = (
     "g(k) = mean over sequences of |dL_T/ds_(T-k)| / mean over sequences of |dL_T/ds_T|; L_T: cross-entropy at the last"
@@ -33,10 +31,6 @@ DEFINITION = (
 )
 EVERY_STEP = DEFINITION.replace("L_T: cross-entropy at the last step", "L_T: sum of the cross-entropies at every step")
 RECURRENT_ONLY = N_("Gradients over time steps need a recurrent model: rnn, nvsi, gru or lstm.")
-FIT_FROM, FIT_TO = 5, 60
-"""Lags whose slope is the decay: before them the loss's own direction still turns towards the slowest one."""
-FADED = 1e-3
-"""What is left of a gradient at its horizon."""
 MAP_NUMBERS = 2**24
 """Numbers kept for one backward pass of a map, about: 128 MB."""
 
@@ -85,31 +79,6 @@ def norms(gradients: Tensor) -> Tensor:
     largest = gradients.abs().amax(-1, keepdim=True)
     scaled = gradients / torch.where(largest > 0, largest, 1.0)
     return scaled.square().sum(-1).sqrt() * largest.squeeze(-1)
-
-
-def relative(norms: Array) -> Array:
-    """Norms by lag (..., T) as shares of the one at lag 0; zero where there is no gradient at all."""
-    first = norms[..., :1]
-    return np.asarray(np.divide(norms, first, out=np.zeros_like(norms), where=first > 0))
-
-
-def decay(norms: Array) -> float | None:
-    """By which factor a norm changes from lag to lag: the slope of its logarithm, least squares over lags 5 to 60.
-
-    norms: by lag (T,), lag 0 first. Of a sequence too short for that all lags are taken; None without two that are
-    not zero.
-    """
-    start = FIT_FROM if len(norms) >= FIT_FROM + 3 else 0
-    lags = np.arange(start, min(FIT_TO + 1, len(norms)))
-    lags = lags[np.isfinite(norms[lags]) & (norms[lags] > 0)]
-    if len(lags) < 2:
-        return None
-    return math.exp(np.polynomial.Polynomial.fit(lags, np.log(norms[lags]), 1).convert().coef[-1])
-
-
-def horizon(decay: float | None) -> float | None:
-    """Steps until a thousandth is left, at this decay; None if it does not fade."""
-    return math.log(FADED) / math.log(decay) if decay and decay < 1 else None
 
 
 def dependence_map(model: RecurrentModel, tokens: Tensor, targets: Tensor) -> tuple[dict[str, Array], Array]:

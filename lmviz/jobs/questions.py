@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from lmviz.checkpoints import load_model
-from lmviz.config import RunConfig, TokenizerConfig
+from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import load_corpus, word_vocabulary
+from lmviz.corpora.tasks import task_of
 from lmviz.costs import check_costs
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import generate
@@ -21,13 +22,14 @@ from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
 from lmviz.jobs import gradient_questions
 from lmviz.models import build_model
-from lmviz.models.base import LanguageModel
+from lmviz.models.base import UNSCORED, LanguageModel
 from lmviz.models.linear import use_product
 from lmviz.runs import Store
 from lmviz.tokenizers import Tokenizer
 from lmviz.training.data import check_length, load_data
 from lmviz.training.product import product_here
 from lmviz.training.rate_finder import Trial, suggestion, trials
+from lmviz.training.task_data import TaskData
 from lmviz.training.trainer import Trainer
 from lmviz.turns import IDLE, Result, Turns
 
@@ -152,6 +154,18 @@ def ask_dependence(store: Store, run: str, text: str, step: int | None = None) -
     yield {"run": run, "step": step, **gradient_questions.on_text(model, tokenizer, text)}
 
 
+def ask_task_example(store: Store, corpus: dict[str, Any], seed: int = 1) -> Answer:
+    """One piece: a sequence of a task as text, {"read", "asked", "answer"}; all that is scored is the answer."""
+    data = TaskData.of(CorpusConfig.model_validate(corpus))
+    _, lag = task_of(data.corpus)
+    batch = data.draw(lag, 1, torch.Generator().manual_seed(seed))
+    inputs, targets = batch.inputs[0], batch.targets[0]
+    scored = targets != UNSCORED
+    first = int(scored.nonzero()[0])
+    parts = {"read": inputs[:first], "asked": inputs[first : first + 1], "answer": targets[scored]}
+    yield {name: data.tokenizer.decode(tokens.tolist()) for name, tokens in parts.items()}
+
+
 QUESTIONS: dict[str, Callable[..., Answer]] = {
     "generate": ask_generate,
     "score": ask_score,
@@ -161,4 +175,5 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "gradients": ask_gradients,
     "run_gradients": ask_run_gradients,
     "dependence": ask_dependence,
+    "task_example": ask_task_example,
 }

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lmviz.inspect.gradients import Array, as_json, in_float64, parameter_norms, state_norms
+from lmviz.inspect.decay import Array
+from lmviz.inspect.gradients import as_json, in_float64, parameter_norms, state_norms
 from lmviz.models.base import Batch, LanguageModel
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.models.state_gradients import gives_state_gradients

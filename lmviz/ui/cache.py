@@ -10,6 +10,7 @@ import streamlit as st
 
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import Corpus, Preview, load_corpus, preview
+from lmviz.errors import N_, RunError
 from lmviz.jobs.base import Jobs
 from lmviz.jobs.inline import InlineJobs
 from lmviz.jobs.pool import LocalPool
@@ -88,6 +89,37 @@ def _estimate(config_json: str, vocab_size: int) -> dict[str, Any]:
     config = RunConfig.model_validate_json(config_json).model_dump(mode="json")
     with closing(ask("estimate", config=config, vocab_size=vocab_size)) as answer:  # type: ignore[type-var]
         return next(answer)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def group_ids(group: str) -> tuple[str, ...]:
+    """Ids of the runs of one experiment, which has all of them from its start: the store is searched once.
+
+    Raises:
+        RunError: there is no such experiment; this is not kept.
+    """
+    ids = tuple(run.id for run in store().group(group))
+    if not ids:
+        raise RunError(N_("This experiment is no longer there."))
+    return ids
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def task_example(corpus: CorpusConfig, seed: int = 1) -> dict[str, str]:
+    """A sequence of a task: read, asked, answer."""
+    with closing(ask("task_example", corpus=corpus.model_dump(mode="json"), seed=seed)) as answer:  # type: ignore[type-var]
+        return next(answer)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def run_gradients(run: str, step: int, length: int) -> list[dict[str, Any]]:
+    """What "run_gradients" says of each state of a run's model at a step, over so many tokens or at this lag.
+
+    Raises:
+        LmvizError: the question cannot be answered.
+    """
+    *_, last = ask("run_gradients", run=run, step=step, length=length)  # pieces before it: the text is being read
+    return list(last["cells"])
 
 
 @st.cache_data(max_entries=128, show_spinner=False)

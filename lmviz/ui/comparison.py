@@ -49,11 +49,11 @@ def comparison_figure(
     smoothing: float = 0.0,
 ) -> go.Figure:
     """The loss of all runs, sets over seeds as bands; in bits a character where their tokens differ."""
-    bits = not same_tokens(views)
+    bits = _in_bits(views)
     words = Words(
         title=_title(views),
         x=axis_titles()[axis],
-        y=_("loss, bits a character") if bits else _("loss, nats a token"),
+        y=_loss_axis(views),
         train=_("training"), validation=_("validation"), empty=_("The first points are on their way"),
         floors={} if bits else _floors(views),
     )  # fmt: skip
@@ -64,6 +64,27 @@ def comparison_figure(
         if one.kind != "ngram"
     ]
     return loss_figure(curves, words, log_x=log_x, log_y=log_y, smoothing=smoothing)
+
+
+def _on_tasks(views: Sequence[RunView]) -> bool:
+    return any(view.config.corpus.is_task for view in views)
+
+
+def _in_bits(views: Sequence[RunView]) -> bool:
+    """Where tokens differ, losses are compared a character; the answers to a task have no characters to count."""
+    return not same_tokens(views) and not _on_tasks(views)
+
+
+def _loss_axis(views: Sequence[RunView]) -> str:
+    if _on_tasks(views):
+        return _("loss, nats an answer")
+    return _("loss, bits a character") if _in_bits(views) else _("loss, nats a token")
+
+
+def _unit(views: Sequence[RunView]) -> str:
+    if _on_tasks(views):
+        return _("nats an answer")
+    return _("nats a token") if same_tokens(views) else _("bits a character")
 
 
 def _curve(one: RunSet, style: RunStyle, axis: Axis, scale: float) -> Curve:
@@ -131,6 +152,8 @@ def alt_text(views: Sequence[RunView]) -> str:
 
 def caption(views: Sequence[RunView]) -> str:
     """What is measured and over what."""
+    if _on_tasks(views):
+        return _task_caption(views)
     if not same_text(views):
         return _("These runs learned different texts, so their losses cannot be compared with each other.")
     counts = {validation_tokens(view) for view in views if view.data}
@@ -155,6 +178,17 @@ def caption(views: Sequence[RunView]) -> str:
     return " ".join(words)
 
 
+def _task_caption(views: Sequence[RunView]) -> str:
+    words = []
+    if not same_text(views):
+        words.append(_("Not the same task at the same lag, so these losses cannot be compared with each other."))
+    counts = sorted({validation_tokens(view) for view in views if view.data})
+    bold = _("Bold: loss of the answers, always to the same {count} test questions.")
+    words.append(bold.format(count=" / ".join(map(str, counts)) or "–"))
+    words.append(_("Thin: training loss, mean since the point before."))
+    return " ".join(words)
+
+
 def validation_tokens(view: RunView) -> int:
     """How many tokens each validation loss is measured on (see lmviz.training.data.validation_batches)."""
     if view.config.corpus.is_task:
@@ -169,7 +203,7 @@ def verdict(views: Sequence[RunView]) -> str:
     found = leads(views)
     if not found or any(view.status.active for view in views):
         return ""
-    unit = _("nats a token") if same_tokens(views) else _("bits a character")
+    unit = _unit(views)
     sentences = [_sentence(lead, unit) for lead in found]
     if len({view.config.training.batch_size * view.config.training.context_length for view in views}) > 1:
         sentences.append(_("The models read different amounts of text at each step."))

@@ -80,6 +80,8 @@ def changed_config(run: Run, text: str) -> RunConfig:
     elif data and config.tokenizer == before.tokenizer and not config.corpus.is_task:
         check_tokens(data["train_tokens"], data["validation_tokens"], config)
     check_costs(config, data.get("vocab_size", 0))
+    if config.group == before.group:  # the copy is no part of the other's experiment
+        config = config.model_copy(update={"group": ""})
     if config.name == before.name:  # by its changes the copy can be told from the original
         what = ", ".join(line.strip() for line in text.splitlines() if line.strip()) or _("copy")
         config = config.model_copy(update={"name": f"{config.name} {what}"[:120]})

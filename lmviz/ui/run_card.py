@@ -71,7 +71,7 @@ def _numbers(view: RunView) -> None:
     facts = [
         (_("validation loss"), f"{loss:.3f}" if loss is not None else "–"),
         (_("perplexity"), perplexity_words(loss, 2) if loss is not None else "–"),
-        (_("bits a character"), f"{bits:.3f}" if bits is not None else "–"),
+        _accuracy(view) or (_("bits a character"), f"{bits:.3f}" if bits is not None else "–"),
     ]
     unknown = view.data.get("unknown_share", {}).get("validation", 0.0)
     if unknown:
@@ -81,6 +81,14 @@ def _numbers(view: RunView) -> None:
         facts.append((_("gradient norm, before → after clipping"), norm))
     cells = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in facts)
     st.html(f'<dl class="run-facts">{cells}</dl>')
+
+
+def _accuracy(view: RunView) -> tuple[str, str] | None:
+    """Of a run on a memory task: share of right answers so far."""
+    if not view.config.corpus.is_task:
+        return None
+    known = [line["accuracy"] for line in view.metrics if "accuracy" in line]
+    return _("right answers"), f"{known[-1]:.0%}" if known else "–"
 
 
 def _controls(view: RunView) -> None:

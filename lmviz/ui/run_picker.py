@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lmviz.corpora.tasks import TASK
 from lmviz.runs import Run
 from lmviz.ui import cache
 from lmviz.ui.i18n import _
@@ -10,12 +11,13 @@ from lmviz.ui.theme import label
 
 def run_picker() -> Run | None:
     """A run that keeps weights, by the address (?run=), the newest first; None, with a sentence, if there is none."""
-    runs = {run.id: run for run in cache.store().runs() if run.checkpoint_steps()}
+    wanted = st.query_params.get("run")
+    kept = [run for run in cache.store().runs() if run.checkpoint_steps()]
+    runs = {run.id: run for run in kept if on_text(run) or run.id == wanted}
     if not runs:
         st.info(_("No model has been trained yet. Train one first."), icon=":material/school:")
         st.page_link("pages/train.py", label=_("Train"), icon=":material/play_circle:")
         return None
-    wanted = st.query_params.get("run")
     if wanted in runs and st.session_state.get("run_seen") != wanted:
         st.session_state["run_choice"] = wanted
     if st.session_state.get("run_choice") not in runs:
@@ -48,8 +50,13 @@ def _title_parts(run: Run) -> tuple[str, str, str]:
 
 
 def corpus_title(name: str) -> str:
-    """A corpus by its name, a file by the last part of its path."""
-    return name.rsplit("/", 1)[-1]
+    """A task by its title, a corpus by its name, a file by the last part of its path."""
+    return _(TASK[name].title) if name in TASK else name.rsplit("/", 1)[-1]
+
+
+def on_text(run: Run) -> bool:
+    """Whether it learned a text; the many small runs on memory tasks have a page of their own."""
+    return not run.config().corpus.is_task
 
 
 def checkpoint_slider(run: Run) -> int:

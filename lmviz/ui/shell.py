@@ -29,7 +29,10 @@ PAGES = {
         ("train", N_("Train"), ":material/play_circle:"),
         ("runs", N_("Runs"), ":material/folder_open:"),
     ],
-    N_("Look inside"): [("gradients", N_("Gradients"), ":material/trending_down:")],
+    N_("Look inside"): [
+        ("gradients", N_("Gradients"), ":material/trending_down:"),
+        ("memory", N_("Memory"), ":material/psychology:"),
+    ],
     N_("Write"): [("generate", N_("Generate"), ":material/edit_note:")],
 }
 """Section -> pages (file in pages/, name, icon). A page stands here when it works, not before."""

@@ -10,11 +10,16 @@ from lmviz.corpora.corpus import training_characters
 from lmviz.costs import check_costs, check_task, check_tokens
 from lmviz.errors import N_, LmvizError
 from lmviz.forks import fork, fork_config
-from lmviz.limits import MAX_ACTIVE_RUNS, MAX_LABEL
-from lmviz.runs import Run
+from lmviz.limits import MAX_ACTIVE_RUNS, MAX_ACTIVE_TASK_RUNS, MAX_LABEL
+from lmviz.runs import Run, Status
 from lmviz.training.extend import reopen
 from lmviz.ui import cache
 
+TOO_MANY = N_("You have {count} runs under way; {limit} are allowed at a time. Stop one first.")
+TOO_MANY_ON_TASKS = N_(
+    "You have {count} runs on memory tasks under way and want {new} more; {limit} are allowed at a time. Wait until"
+    " they have ended, stop them, or tick fewer cells or lags."
+)
 COUNTED = {"char": 300_000, "word": 300_000, "bpe": 20_000}
 """Characters up to which the tokens of a text are counted before its training. The limits bound the time: byte pairs of
 20,000 Chinese characters without a break take a second to learn, of 300,000 four minutes. Beyond them a text is too
@@ -45,7 +50,8 @@ def start_runs(configs: Sequence[RunConfig]) -> list[Run]:
     Raises:
         LmvizError: this person has too many runs under way.
     """
-    _check_room(len(configs))
+    for on_tasks in (True, False):
+        _check_room(sum(config.corpus.is_task is on_tasks for config in configs), on_tasks)
     runs = [cache.store().create(config, cache.owner()) for config in configs]
     _begin(runs)
     return runs
@@ -57,7 +63,7 @@ def start_fork(run: Run, step: int, settings: Sequence[str], name: str) -> Run:
     Raises:
         LmvizError: it cannot branch off so, or this person has too many runs under way.
     """
-    _check_room(1)
+    _check_room(1, run.config().corpus.is_task)
     check_costs(fork_config(run, step, settings), run.data()["vocab_size"])
     new = fork(cache.store(), run, step, settings, name=name[:MAX_LABEL], owner=cache.owner())
     _begin([new])
@@ -71,7 +77,7 @@ def start_again(run: Run, steps: int | None = None) -> None:
         LmvizError: it cannot go on, or this person has too many runs under way.
     """
     status = run.status()
-    _check_room(0 if status.active else 1)
+    _check_room(0 if status.active else 1, run.config().corpus.is_task)
     if status.state != "paused":  # a paused run is still in its worker's hands
         reopen(run, steps)
         run.write_status(run.status().model_copy(update={"owner": cache.owner()}))  # it counts as this person's now
@@ -84,12 +90,16 @@ def _begin(runs: Sequence[Run]) -> None:
     st.session_state["just_started"] = True
 
 
-def _check_room(count: int) -> None:
-    statuses = [run.status() for run in cache.store().runs() if not run.read_only]
-    mine = sum(status.active and status.owner == cache.owner() for status in statuses)
-    if mine + count > MAX_ACTIVE_RUNS:
-        raise LmvizError(
-            N_("You have {count} runs under way; {limit} are allowed at a time. Stop one first."),
-            count=mine,
-            limit=MAX_ACTIVE_RUNS,
-        )
+def _check_room(count: int, on_tasks: bool) -> None:
+    """Whether so many more fit beside this person's runs; those on tasks, small ones, are counted by themselves."""
+    if not count:
+        return
+    active = [run for run in cache.store().runs() if not run.read_only and _is_mine(run.status())]
+    mine = sum(run.config().corpus.is_task is on_tasks for run in active)
+    limit = MAX_ACTIVE_TASK_RUNS if on_tasks else MAX_ACTIVE_RUNS
+    if mine + count > limit:
+        raise LmvizError(TOO_MANY_ON_TASKS if on_tasks else TOO_MANY, count=mine, new=count, limit=limit)
+
+
+def _is_mine(status: Status) -> bool:
+    return status.active and status.owner == cache.owner()

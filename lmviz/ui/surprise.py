@@ -37,7 +37,9 @@ def breakdown_panel(views: Sequence[RunView], styles: Sequence[RunStyle], view_n
     """One of the views `place`, `class`, `passage`, from the newest validation of each run."""
     style_of = {view.run.id: style for view, style in zip(views, styles, strict=True)}
     measured = [Measured(view) for view in views if view.run.breakdown() and view.run.validation()]
-    if not measured:
+    if all(view.config.corpus.is_task for view in views):
+        st.info(_("A memory task has only its answers to be surprised by."), icon=":material/psychology:")
+    elif not measured:
         st.info(_("This appears with the first validation of a run."), icon=":material/hourglass_empty:")
     elif view_name == "passage":
         _passage_panel(measured)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from lmviz.config import Init
+from lmviz.ui.address import to_address
 from lmviz.ui.gradients.findings import cell_label
 from lmviz.ui.gradients.view import (
     CELL_NAMES,
@@ -15,7 +16,6 @@ from lmviz.ui.gradients.view import (
     PRESETS,
     View,
     from_address,
-    to_address,
 )
 from lmviz.ui.i18n import _
 

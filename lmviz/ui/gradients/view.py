@@ -6,10 +6,11 @@ Not here: the controls (controls.py) and Streamlit.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from lmviz.config import Init, Settings
 from lmviz.errors import N_
+from lmviz.ui.address import from_address as address_view
 
 CellName = Literal["rnn", "nvsi", "carry", "gru", "lstm"]
 """A kind of recurrent model; carry is NVSI-RNN with the path that the article's cell lacks."""
@@ -70,25 +71,7 @@ of the RNN stays closest to its size: 0.99 a step (1.8: 0.97, 1.9: 1.01; mean of
 
 def from_address(address: Mapping[str, str]) -> View:
     """The view of an address; what it does not say, or says wrongly, is as at first."""
-    values: dict[str, Any] = {name: address[name] for name in View.model_fields if name in address}
-    if "cells" in values:
-        values["cells"] = tuple(name for name in values["cells"].split(",") if name)
-    try:
-        return View.model_validate(values)
-    except ValidationError as error:
-        wrong = {problem["loc"][0] for problem in error.errors()}
-        return View.model_validate({name: value for name, value in values.items() if name not in wrong})
-
-
-def to_address(view: View) -> dict[str, str]:
-    """What is not as at first, by name."""
-    return {name: _text(value) for name, value in view if value != View.model_fields[name].default}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return str(int(value)) if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    return address_view(View, address)
 
 
 def question(view: View) -> dict[str, Any]:

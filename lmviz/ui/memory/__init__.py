@@ -1,0 +1,1 @@
+"""The parts of the page Memory: what it shows, its words and its controls."""
