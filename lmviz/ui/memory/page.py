@@ -53,12 +53,14 @@ def _runs(group: str) -> Sequence[str]:
         ids = cache.group_ids(SAMPLE)
     except LmvizError:  # samples were not installed
         return ()
-    st.caption(_("Trained earlier: all cells on “{task}”").format(task=_(TASK["remember-first"].title)))
+    title = TASK[View().task].title
+    st.caption(_("Trained earlier: all cells on “{task}”").format(task=_(title)))
     return ids
 
 
 def _task(view: View) -> None:
     """What is asked, and one sequence of it."""
     task = TASK[view.task]
-    st.html(f"<div class='task-words'>{_(task.description)}</div>{controls.example(view)}")
+    words = _(task.description)
+    st.html(f"<div class='task-words'>{words}</div>{controls.example(view)}")
     st.caption(_(task.definition))
