@@ -23,6 +23,8 @@ from lmviz.ui.run_card import wish_button
 from lmviz.ui.setup import duration
 
 HEIGHT = 330
+SLOWEST = 1.0
+"""Seconds between two looks at most; one takes 3 ms for twenty runs, and the figure."""
 
 
 def experiment_panel(run_ids: Sequence[str]) -> Experiment | None:
@@ -30,9 +32,15 @@ def experiment_panel(run_ids: Sequence[str]) -> Experiment | None:
     runs = runs_of(run_ids)
     if not runs:
         return None
-    pace = refresh_every(runs)
+    pace = _pace(runs)
     st.fragment(_panel, run_every=pace)([run.id for run in runs], pace)
     return read_experiment(runs)
+
+
+def _pace(runs: Sequence[Run]) -> float | None:
+    """Seconds until the next look. Each run has its turn seldom, but of so many some have moved meanwhile."""
+    pace = refresh_every(runs)
+    return None if pace is None else min(pace, SLOWEST)
 
 
 def runs_of(run_ids: Sequence[str]) -> list[Run]:
@@ -65,7 +73,7 @@ def _panel(run_ids: list[str], pace: float | None) -> None:
     if not experiment.active:
         with place:
             lesson(experiment)
-    if refresh_every(runs) != pace:
+    if _pace(runs) != pace:
         st.rerun()
 
 
