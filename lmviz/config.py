@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lmviz.errors import N_, ConfigError
-from lmviz.limits import MAX_LAG, MAX_STEPS
+from lmviz.limits import MAX_LAG, MAX_SEED, MAX_STEPS
 
 TASKS = ("remember-first", "copy", "adding")
 """Corpora that are no texts but made anew for every batch; lmviz.corpora.tasks says what they are."""
@@ -231,7 +231,7 @@ class TrainingConfig(Settings):
     """Validations in a row without a better loss after which training ends; none: it goes to the last update."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: products of 8-bit mantissas, faster on processors made for it, with other losses (gpt and lstm)."""
-    seed: int = Field(default=1, ge=0, lt=2**31)
+    seed: int = Field(default=1, ge=0, lt=MAX_SEED)
     """Decides the initial weights, the order of the data and dropout."""
 
 

@@ -38,6 +38,12 @@ MAX_GRADIENT_LENGTH = 1000
 """Steps over which gradient norms are measured."""
 MAX_MAP_TOKENS = 200
 """Tokens of a text for which the dependence of every loss on every state is shown."""
+MAX_MAP_OPERATIONS = 60e9
+"""Multiplications and additions of such a map, in float64: about three seconds of one core."""
+MAX_INPUT_SCALE = 1000
+"""Factor on the random input of cells at birth."""
+MAX_SEED = 2**31
+"""Seeds are below it."""
 MAX_CARDS = 4
 """Architectures that one comparison trains at once."""
 MAX_SEEDS = 5

@@ -238,6 +238,9 @@ def test_gradients_at_birth_and_of_a_run(place: Path) -> None:
     document = json.loads(lmviz(place, "gradients", "--run", run, "--length", "40", "--json").stdout)
     assert document["run"] == run and len(document["cells"][0]["norms"]) == 40
     assert "decay" in lmviz(place, "gradients", "--run", run, "--step", "0").stdout
+    assert "between 2 and 1000" in lmviz(place, "gradients", "--run", run, "--length", "0", status=2).stderr
+    (place / "text.txt").write_text(prose()[::-1], encoding="utf-8")
+    assert "has changed since this run began" in lmviz(place, "gradients", "--run", run, status=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -250,6 +253,7 @@ def test_gradients_at_birth_and_of_a_run(place: Path) -> None:
         (["--input-scale", "nan"], "input scale must lie"),
         (["--init", "zeros"], "init cannot be zeros"),
         (["--run", "nothing"], "There is no run nothing"),
+        (["--seed", "99999999999999999999"], "seed must lie"),
     ],
 )
 def test_bad_arguments_of_gradients(place: Path, arguments: list[str], words: str) -> None:

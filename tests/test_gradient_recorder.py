@@ -5,14 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_training import SMALL, losses, small_config, train
+from test_training import SMALL, interrupted, losses, small_config, train
 
 from lmviz.checkpoints import load_model
+from lmviz.config import RecordingConfig, RunConfig
 from lmviz.forks import fork
 from lmviz.inspect.gradients import in_float64, state_norms
+from lmviz.models.base import Batch
 from lmviz.runs import Store
 from lmviz.training.data import load_data, validation_batches
 from lmviz.training.foreground import train_here
+from lmviz.training.gradient_recorder import GradientRecorder
 from lmviz.training.plan import gradient_steps, log_steps
 from lmviz.turns import finish
 
@@ -32,7 +35,7 @@ def test_a_line_is_what_the_kept_weights_give(kind: str, store: Store, text_file
     config = small_config(kind, text_file, training={"clip_norm": 0.05})
     run = train(store, config)
     lines = run.gradients()
-    assert [line["step"] for line in lines] == sorted({0, *gradient_steps(config.recording, 40)})
+    assert [line["step"] for line in lines] == sorted({0, *gradient_steps(config.recording, 40, 4)})
     data = finish(load_data(config.corpus, config.tokenizer))
     (batch, *_) = validation_batches(data.validation, 16, 256)
     for line in (lines[0], lines[-1]):
@@ -66,14 +69,28 @@ def test_a_fork_and_a_resumed_run_have_each_step_once(store: Store, text_file: P
     branch = fork(store, run, run.checkpoint_steps()[-3], [])
     train_here(branch, quiet=True)
     assert branch.gradients() == run.gradients()
+    broken = interrupted(store, small_config("gru", text_file, recording={"checkpoints": 2}), 32)
+    assert broken.gradients()[-1]["step"] > broken.resume_step()  # written, and to be written again
+    train_here(broken, quiet=True)
+    assert broken.gradients() == run.gradients()
+
+
+def test_four_windows_although_a_batch_is_one(store: Store) -> None:
+    run = store.create(RunConfig())
+    batches = [Batch(torch.full((1, 3), i), torch.full((1, 3), i + 1)) for i in range(6)]
+    windows = GradientRecorder(run, batches).windows
+    assert windows.inputs[:, 0].tolist() == [0, 1, 2, 3] and windows.targets[:, 0].tolist() == [1, 2, 3, 4]
+
+
+def test_an_ngram_has_no_gradients(store: Store, text_file: Path) -> None:
+    assert not (train(store, small_config("ngram", text_file)).path / "gradients.jsonl").exists()
 
 
 def test_norms_are_kept_at_logging_steps_and_seldom() -> None:
-    from lmviz.config import RecordingConfig
-
     recording = RecordingConfig()
     for steps in (1, 30, 400, 600, 2000, 5000, 100_000):
-        found = gradient_steps(recording, steps)
+        found = gradient_steps(recording, steps, 32)
+        assert len(gradient_steps(recording, steps, 2)) <= 8 + min(100, steps / 50) / 8
         assert found <= log_steps(recording, steps) and {1, steps} <= found
         assert len(found) <= 8 + min(100, steps / 50)
-    assert gradient_steps(RecordingConfig(gradients=False), 100) == set()
+    assert gradient_steps(RecordingConfig(gradients=False), 100, 32) == set()

@@ -13,10 +13,12 @@ from torch.nn import functional as F
 from lmviz.config import GPTConfig, GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
 from lmviz.errors import ConfigError
 from lmviz.inspect import gradients as g
+from lmviz.inspect import jacobian
 from lmviz.inspect.at_birth import gradients_at_birth, newborn
 from lmviz.inspect.jacobian import jacobian_norms, path_factors, spectrum
 from lmviz.models import build_model
 from lmviz.models.recurrent import RecurrentModel
+from lmviz.turns import finish
 
 LENGTH, VOCABULARY = 12, 7
 
@@ -100,9 +102,11 @@ def test_norms_of_a_whole_model_at_birth(kind: str) -> None:
 def test_the_map_equals_separate_backward_passes(kind: str, layers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = g.in_float64(make_model(kind, layers, VOCABULARY))
     tokens, targets = torch.randint(VOCABULARY, (2, LENGTH))
-    maps, losses = g.dependence_map(model, tokens, targets)
-    monkeypatch.setattr(g, "MAP_NUMBERS", 10_000)  # in parts
-    parts, _ = g.dependence_map(model, tokens, targets)
+    maps, losses = finish(g.dependence_map(model, tokens, targets))
+    monkeypatch.setattr(g, "NUMBERS_AT_ONCE", 10_000)  # in parts
+    turns = g.dependence_map(model, tokens, targets)
+    assert next(turns) is None  # others have their turn in between
+    parts, _ = finish(turns)
     for tau in range(LENGTH):
         alone = g.state_norms(model, tokens[None, : tau + 1], targets[None, : tau + 1])
         for name, rows in alone.items():
@@ -114,7 +118,9 @@ def test_the_map_equals_separate_backward_passes(kind: str, layers: int, monkeyp
 
 
 @pytest.mark.parametrize("kind", list(CONFIGS))
-def test_the_jacobian_product_is_autograds(kind: str) -> None:
+@pytest.mark.parametrize("at_once", [2**24, 2000])
+def test_the_jacobian_product_is_autograds(kind: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(g, "NUMBERS_AT_ONCE", at_once)
     model = make_model(kind, vocab=VOCABULARY)
     tokens = torch.randint(VOCABULARY, (LENGTH,))
     _, hidden, cells = unrolled(kind, model, tokens[None])
@@ -126,11 +132,27 @@ def test_the_jacobian_product_is_autograds(kind: str) -> None:
         assert found[lag] == pytest.approx(float(torch.linalg.matrix_norm(torch.cat(rows), 2)), rel=1e-9)
 
 
-def test_the_jacobian_bounds_the_gradient() -> None:
-    model, tokens = newborn(GRUConfig(embedding_dim=16, hidden_size=16), 30, seed=1)
+@pytest.mark.parametrize("config", [GRUConfig(), LSTMConfig(forget_gate_bias=3.0)])
+def test_the_jacobian_bounds_the_gradient_of_the_hidden_state(config: Any) -> None:
+    model, tokens = newborn(config.model_copy(update={"embedding_dim": 16, "hidden_size": 16}), 30, seed=1)
     one = tokens[:1]
     norms = g.relative(g.state_norms(model, one[:, :-1], one[:, 1:])["hidden"][0])
     assert (norms <= jacobian_norms(model, one[0, :-1]) * (1 + 1e-9)).all()
+
+
+def test_a_batch_in_parts_gives_the_same_norms(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = g.in_float64(make_model("lstm", 2, VOCABULARY))
+    tokens, targets = torch.randint(VOCABULARY, (2, 5, LENGTH))
+    whole = g.state_norms(model, tokens, targets)
+    monkeypatch.setattr(g, "NUMBERS_AT_ONCE", 10_000)
+    for name, rows in g.state_norms(model, tokens, targets).items():
+        np.testing.assert_allclose(rows, whole[name], rtol=1e-12)
+
+
+def test_jacobians_beyond_the_memory_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jacobian, "MAX_NUMBERS", 1000)
+    (row,) = gradients_at_birth(RNNConfig(hidden_size=16), 20, 1, jacobian=True)
+    assert row["jacobian_norm"] is None and len(row["norms"]) == 20
 
 
 CELLS = {
@@ -222,6 +244,9 @@ def test_decay_and_horizon() -> None:
     assert g.decay(np.array([1.0])) is None
     assert g.horizon(0.5) == pytest.approx(math.log(1000) / math.log(2))
     assert g.horizon(1.0) is None and g.horizon(None) is None
+    assert g.relative(np.array([0.0, 0.0])).tolist() == [0, 0]
+    assert np.isnan(g.relative(np.array([np.nan, 1.0]))).all()  # a broken model does not read as one without gradient
+    assert np.isnan(g.relative(np.array([np.inf, 1.0]))[0])
 
 
 def test_spectrum_and_factors() -> None:

@@ -43,7 +43,7 @@ def gradients(
             biases = {"lstm": forget_gate_bias, "nvsi": input_gate_bias, "gru": update_gate_bias}
             cells = cells_of(models, hidden, init, gain, biases, carry)
             steps = 30 if length is None else length
-            (document,) = ask_gradients(Store(store), cells, steps, seed=seed, input_scale=input_scale, **how)
+            *_, document = ask_gradients(Store(store), cells, steps, seed=seed, input_scale=input_scale, **how)
     if as_json:
         return show(document)
     for line in table(document):

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from lmviz.config import GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
-from lmviz.inspect.gradients import as_json, entry, in_float64, state_norms
-from lmviz.inspect.jacobian import jacobian_norms, path_factors, spectrum
+from lmviz.inspect.decay import SEQUENCES
+from lmviz.inspect.describe import describe
+from lmviz.inspect.gradients import in_float64
 from lmviz.models import build_model
 from lmviz.models.recurrent import RecurrentModel
 
 VOCABULARY = 64
-SEQUENCES = 16
 
 CellConfig = RNNConfig | NVSIConfig | GRUConfig | LSTMConfig
 
@@ -32,24 +32,13 @@ def newborn(config: CellConfig, length: int, seed: int, input_scale: float = 1.0
 
 
 def gradients_at_birth(
-    config: CellConfig, length: int, seed: int, *, input_scale: float = 1.0, every_step: bool = False,
-    jacobian: bool = False, spectra: bool = False,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """One entry for each state of the top layer (an LSTM has two), as JSON; see lmviz.inspect.gradients.
+    config: CellConfig, length: int, seed: int, *, input_scale: float = 1.0, **how: bool
+) -> list[dict[str, Any]]:
+    """What `describe` says (`how` are its switches), with the cell's "model" and "settings".
 
-    Args:
-        length: steps T; norms come at lags 0 to T - 1.
-        jacobian: also the spectral norm of the Jacobian product at each lag, along the first sequence.
-        spectra: also singular values and spectral radius of W_hh.
+    length: steps T; norms come at lags 0 to T - 1.
     """
     model, tokens = newborn(config, length, seed, input_scale)
-    inputs, targets = tokens[:, :-1], tokens[:, 1:]
-    found = state_norms(model, inputs, targets, every_step=every_step)
-    shared = {
-        "model": config.kind,
-        "settings": {**config.model_dump(mode="json"), "seed": seed, "input_scale": input_scale},
-        "jacobian_norm": as_json(jacobian_norms(model, inputs[0])) if jacobian else None,
-        "terms": path_factors(model, inputs),
-        "spectrum": spectrum(model.layers[-1]) if spectra else None,
-    }
-    return [{**shared, **entry(found, state)} for state in found]
+    settings = {**config.model_dump(mode="json"), "seed": seed, "input_scale": input_scale}
+    found = describe(model, tokens[:, :-1], tokens[:, 1:], **how)
+    return [{"model": config.kind, "settings": settings, **row} for row in found]

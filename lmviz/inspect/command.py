@@ -51,7 +51,7 @@ def table(document: dict[str, Any]) -> Iterator[str]:
         name = cell.get("model", document.get("run", ""))
         name += "+carry" if cell.get("settings", {}).get("carry") else ""
         rate = "-" if cell["decay"] is None else f"{cell['decay']:.3f}"
-        steps = "never" if cell["horizon"] is None else f"{cell['horizon']:.0f}"
+        steps = "-" if cell["decay"] is None else "never" if cell["decay"] >= 1 else f"{cell['horizon']:.0f}"
         shown = [cell["norms"][lag] for lag in lags]
         norms = "".join(f"{'overflow' if norm is None else f'{norm:.1e}':>10}" for norm in shown)
         yield f"{name + ' ' + cell['state']:22}{rate:>8}{steps:>9}{norms}"

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+SEQUENCES = 16
+"""Sequences that the norms of a cell at birth, and of a run on request, are a mean over."""
 FIT_FROM, FIT_TO = 5, 60
 """Lags whose slope is the decay: before them the loss's own direction still turns towards the slowest one."""
 FADED = 1e-3
@@ -16,9 +18,12 @@ FADED = 1e-3
 
 
 def relative(norms: Array) -> Array:
-    """Norms by lag (..., T) as shares of the one at lag 0; zero where there is no gradient at all."""
+    """Norms by lag (..., T) as shares of the one at lag 0; zero where there is no gradient at all, and not a number
+    where the one at lag 0 is none.
+    """
     first = norms[..., :1]
-    return np.asarray(np.divide(norms, first, out=np.zeros_like(norms), where=first > 0))
+    with np.errstate(invalid="ignore"):  # infinite by infinite is not a number, as it should be
+        return np.asarray(np.divide(norms, first, out=np.zeros_like(norms), where=first != 0))
 
 
 def decay(norms: Array) -> float | None:

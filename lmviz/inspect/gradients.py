@@ -24,6 +24,7 @@ from lmviz.inspect.decay import Array, decay, horizon, relative
 from lmviz.models.base import LanguageModel
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.models.state_gradients import watch_state_gradients
+from lmviz.turns import Turns
 
 DEFINITION = (
     "g(k) = mean over sequences of |dL_T/ds_(T-k)| / mean over sequences of |dL_T/ds_T|; L_T: cross-entropy at the last"
@@ -31,8 +32,10 @@ DEFINITION = (
 )
 EVERY_STEP = DEFINITION.replace("L_T: cross-entropy at the last step", "L_T: sum of the cross-entropies at every step")
 RECURRENT_ONLY = N_("Gradients over time steps need a recurrent model: rnn, nvsi, gru or lstm.")
-MAP_NUMBERS = 2**24
-"""Numbers kept for one backward pass of a map, about: 128 MB."""
+NUMBERS_AT_ONCE = 2**24
+"""Numbers kept for one backward pass over copies of a sequence: 128 MB."""
+KEPT = 8
+"""Numbers kept for each row of W_hh, sequence and step, on the way there and back; measured."""
 
 
 def in_float64(model: LanguageModel) -> RecurrentModel:
@@ -62,16 +65,20 @@ def state_norms(
     Returns:
         `hidden`, and for an LSTM `cell` -> (L, T), lag 0 first; layers from the lowest.
     """
+    kept = KEPT * tokens.shape[1] * sum(cell.weight_hh.shape[0] for cell in model.layers)
+    found = [_norms(model, tokens[some], targets[some], every_step) for some in parts(len(tokens), kept)]
+    return {name: torch.cat([rows[name] for rows in found], 1).mean(1).flip(1).numpy() for name in found[0]}
+
+
+def _norms(model: RecurrentModel, tokens: Tensor, targets: Tensor, every_step: bool) -> dict[str, Tensor]:
+    """State name -> norms (L, B, T), by step."""
     with watch_state_gradients(model) as seen:
         outputs, _ = model.run(tokens, model.initial_state(len(tokens)))  # (B, T, H)
         read, wanted = (outputs, targets) if every_step else (outputs[:, -1:], targets[:, -1:])
         _loss(model, read.flatten(0, 1), wanted.flatten()).backward()  # type: ignore[no-untyped-call]
     model.embedding.weight.grad = None
     layers = [layer[0] for layer in seen]
-    return {
-        name: torch.stack([norms(layer[name]).mean(0).flip(0) for layer in layers]).numpy()  # (L, T)
-        for name in layers[0]
-    }
+    return {name: torch.stack([norms(layer[name]) for layer in layers]) for name in layers[0]}
 
 
 def norms(gradients: Tensor) -> Tensor:
@@ -81,11 +88,11 @@ def norms(gradients: Tensor) -> Tensor:
     return scaled.square().sum(-1).sqrt() * largest.squeeze(-1)
 
 
-def dependence_map(model: RecurrentModel, tokens: Tensor, targets: Tensor) -> tuple[dict[str, Array], Array]:
+def dependence_map(model: RecurrentModel, tokens: Tensor, targets: Tensor) -> Turns[tuple[dict[str, Array], Array]]:
     """|dL_tau / ds_t| for every pair of steps of one sequence, and the loss at each step.
 
     The sequence is repeated along the batch, and row tau takes the loss at step tau alone: one backward pass gives all
-    rows. A map that would need too much memory is made a part of its rows at a time.
+    rows. A map that would need too much memory is made a part of its rows at a time, a turn each.
 
     Args:
         model: as `in_float64` gives it.
@@ -94,13 +101,23 @@ def dependence_map(model: RecurrentModel, tokens: Tensor, targets: Tensor) -> tu
     Returns:
         State name -> (L, T, T) with axes layer, tau, t, zero for t > tau; and losses (T,) in nats.
     """
-    length, cell = len(tokens), model.layers[0]
-    kept = len(model.layers) * length * cell.hidden_size * (3 * len(cell.blocks) + 2)
-    size = max(1, MAP_NUMBERS // kept)
-    parts = [torch.arange(start, min(start + size, length)) for start in range(0, length, size)]
-    found = [_map_rows(model, tokens, targets, rows) for rows in parts]
+    found = []
+    for rows in parts(len(tokens), KEPT * sum(len(tokens) * cell.weight_hh.shape[0] for cell in model.layers)):
+        found.append(_map_rows(model, tokens, targets, rows))
+        yield None
     maps = {name: np.concatenate([rows[name] for rows, _ in found], 1) for name in found[0][0]}
     return maps, np.concatenate([losses for _, losses in found])
+
+
+def map_operations(model: RecurrentModel, length: int) -> float:
+    """Multiplications and additions that a map of so many steps takes, about."""
+    return 6.0 * length**2 * sum(cell.weight_hh.numel() + cell.weight_ih.numel() for cell in model.layers)
+
+
+def parts(count: int, numbers: int) -> list[Tensor]:
+    """0 .. count - 1 cut so that a part of them, each of which keeps so many numbers, fits into NUMBERS_AT_ONCE."""
+    size = max(1, NUMBERS_AT_ONCE // numbers)
+    return [torch.arange(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _map_rows(model: RecurrentModel, tokens: Tensor, targets: Tensor, rows: Tensor) -> tuple[dict[str, Array], Array]:

@@ -13,42 +13,58 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lmviz.inspect.gradients import KEPT, parts
 from lmviz.models.cells import Cell, GRUCell, LSTMCell, NVSICell
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.models.state_gradients import watch_state_gradients
 
 Array = NDArray[np.float64]
 
+MAX_NUMBERS = 2**25
+"""Numbers in the Jacobians of all lags, 256 MB: 100 steps of an LSTM with 400 units."""
+
+
+def fits(cell: Cell, length: int) -> bool:
+    """Whether `jacobian_norms` over so many steps stays within MAX_NUMBERS."""
+    return length * cell.hidden_size**2 * cell.state_size <= MAX_NUMBERS
+
 
 def jacobian_norms(model: RecurrentModel, tokens: Tensor, layer: int = -1) -> Array:
     """Spectral norm of dh_T / ds_(T-k) at each lag k: the most by which k steps can stretch a gradient that begins at
     h_T, which is where the loss looks.
 
-    The sequence is repeated H times, and copy j is differentiated from unit j of h_T: one backward pass gives all.
+    The sequence is repeated H times, and copy j is differentiated from unit j of h_T: one backward pass gives all, or
+    a few, each for some of the units.
 
     Args:
         model: in float64.
-        tokens: (T,) int64, one sequence.
+        tokens: (T,) int64, one sequence; ask `fits` first.
         layer: whose state; what the layers below give counts as its input.
 
     Returns:
         (T,), lag 0 first, where it is 1; not a number where one has grown beyond float64.
     """
     cell = model.layers[layer]
-    units = torch.arange(cell.hidden_size)
     x = _input_of(model, tokens[None], layer).detach().requires_grad_()  # (1, T, D)
-    with watch_state_gradients(cell) as seen:
-        outputs, _ = cell.forward_sequence(x.expand(len(units), -1, -1), cell.initial_state(len(units)))
-        outputs[units, -1, units].sum().backward()  # type: ignore[no-untyped-call]
-    rows = torch.cat(list(seen[0][0].values()), -1).permute(1, 0, 2).flip(0)  # (T, H, S), lag 0 first
-    if "cell" in seen[0][0]:  # at lag 0 the state is where the gradient begins: h_T is not counted through c_T
-        rows[0, :, cell.hidden_size :] = 0
+    kept = KEPT * len(tokens) * cell.weight_hh.shape[0]
+    rows = torch.cat([_rows(cell, x, units) for units in parts(cell.hidden_size, kept)], 1)  # (T, H, S)
     largest = rows.abs().amax((1, 2))  # taken out, so that squares of small numbers do not underflow
     usable = largest.isfinite() & (largest > 0)
     scaled = torch.where(usable[:, None, None], rows / largest[:, None, None], 0.0)
     # The root of the largest eigenvalue of J J^T: as exact as the largest singular value of J, and much faster.
     stretch = torch.linalg.eigvalsh(scaled @ scaled.mT)[:, -1].clamp_min(0).sqrt()
     return cast(Array, (stretch * torch.where(largest.isfinite(), largest, math.nan)).numpy())
+
+
+def _rows(cell: Cell, x: Tensor, units: Tensor) -> Tensor:
+    """dh_T / ds_(T-k) for some units of h_T: x (1, T, D) -> (T, units, S), lag 0 first."""
+    copies, count = torch.arange(len(units)), len(units)
+    with watch_state_gradients(cell) as seen:
+        outputs, _ = cell.forward_sequence(x.expand(count, -1, -1), cell.initial_state(count))
+        outputs[copies, -1, units].sum().backward()  # type: ignore[no-untyped-call]
+    rows = torch.cat(list(seen[0][0].values()), -1).permute(1, 0, 2).flip(0)  # (T, units, S)
+    rows[0, :, cell.hidden_size :] = 0  # at lag 0 the state is where the gradient begins: not counted through c_T
+    return rows
 
 
 @torch.no_grad()

@@ -21,12 +21,13 @@ from lmviz.decoding.generate import generate
 from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
 from lmviz.jobs import gradient_questions
+from lmviz.limits import MAX_GRADIENT_LENGTH
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED, LanguageModel
 from lmviz.models.linear import use_product
 from lmviz.runs import Store
 from lmviz.tokenizers import Tokenizer
-from lmviz.training.data import check_length, load_data
+from lmviz.training.data import check_fingerprint, check_length, load_data
 from lmviz.training.product import product_here
 from lmviz.training.rate_finder import Trial, suggestion, trials
 from lmviz.training.task_data import TaskData
@@ -135,23 +136,28 @@ def ask_learning_rates(store: Store, config: dict[str, Any]) -> Answer:
 
 
 def ask_gradients(store: Store, cells: list[dict[str, Any]], length: int, **how: Any) -> Answer:
-    """One piece: gradient norms over time steps of cells at birth; see lmviz.jobs.gradient_questions.at_birth."""
+    """The last piece: gradient norms over time steps of cells at birth; see gradient_questions.at_birth."""
     return gradient_questions.at_birth(cells, length, **how)
 
 
 def ask_run_gradients(store: Store, run: str, step: int | None = None, length: int | None = None, **how: Any) -> Answer:
     """The same of a run's model at a step, over `length` tokens, or a task's lag (as in training if None)."""
-    config = store.get(run).config()
+    found = store.get(run)
+    config = found.config()
     model, _, step = model_of(store, run, step)
     data = yield from _in_pieces(load_data(config.corpus, config.tokenizer))
-    found = gradient_questions.of_run(model, data, length or config.corpus.lag or config.training.context_length, **how)
-    yield {"run": run, "step": step, **found}
+    check_fingerprint(found, data.fingerprint)
+    if length is None:
+        usual = config.training.context_length if config.corpus.lag is None else config.corpus.lag
+        length = max(2, min(usual, MAX_GRADIENT_LENGTH))
+    yield {"run": run, "step": step, **gradient_questions.of_run(model, data, length, **how)}
 
 
 def ask_dependence(store: Store, run: str, text: str, step: int | None = None) -> Answer:
-    """One piece: on which earlier tokens of a text each loss depends; see lmviz.jobs.gradient_questions.on_text."""
+    """The last piece: on which earlier tokens of a text each loss depends; see gradient_questions.on_text."""
     model, tokenizer, step = model_of(store, run, step)
-    yield {"run": run, "step": step, **gradient_questions.on_text(model, tokenizer, text)}
+    for piece in gradient_questions.on_text(model, tokenizer, text):
+        yield {"run": run, "step": step, **piece} if piece else piece
 
 
 def ask_task_example(store: Store, corpus: dict[str, Any], seed: int = 1) -> Answer:

@@ -84,17 +84,23 @@ def prepare(run: Run, show: Show = ignore) -> Turns[Data | TaskData]:
         fingerprint = yield from corpus.fingerprinting(lambda share: show(FINGERPRINTED * share))
     else:
         fingerprint = corpus.fingerprint
-    if known and known["fingerprint"] != fingerprint:
-        raise RunError(
-            N_("The text {corpus} has changed since this run began. Start a new run on the new text."),
-            corpus=config.corpus.name,
-        )
+    check_fingerprint(run, fingerprint)
     data = yield from load_data(config.corpus, config.tokenizer, show)
     check_length(data, config)
     if not known:
         data.tokenizer.save(run.path / "tokenizer.json")
         write_json(run.path / "data.json", data.facts())
     return data
+
+
+def check_fingerprint(run: Run, fingerprint: str) -> None:
+    """Raises RunError unless the text is the one that the run began with, or it has not begun."""
+    known = run.data()
+    if known and known["fingerprint"] != fingerprint:
+        raise RunError(
+            N_("The text {corpus} has changed since this run began. Start a new run on the new text."),
+            corpus=run.config().corpus.name,
+        )
 
 
 def check_text(config: RunConfig) -> None:

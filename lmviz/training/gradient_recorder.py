@@ -4,6 +4,7 @@ Measured on a few pinned windows of the validation text, with a copy of the mode
 numbers are not touched; see lmviz.inspect.gradients for the definition.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,16 @@ class GradientRecorder:
     of the update that led there `parameters`, the norm of each one's gradient before clipping.
 
     Args:
-        windows: what the norms by lag are measured on; a model without recurrent states has its parameters alone.
+        validation: its first windows are what the norms by lag are measured on; a model without recurrent states has
+            its parameters alone.
     """
 
-    def __init__(self, run: Run, windows: Batch) -> None:
+    def __init__(self, run: Run, validation: Sequence[Batch]) -> None:
         self.path = run.path / "gradients.jsonl"
-        self.windows = Batch(windows.inputs[:WINDOWS], windows.targets[:WINDOWS])
+        first = validation[:WINDOWS]  # with a huge vocabulary a batch is a single window
+        self.windows = Batch(*(
+            torch.cat([getattr(batch, part) for batch in first])[:WINDOWS] for part in ("inputs", "targets")
+        ))  # fmt: skip
         self._twin: RecurrentModel | None = None
 
     def write(self, trainer: Trainer, step: Step | None = None) -> None:
@@ -44,10 +49,10 @@ class GradientRecorder:
             line |= {f"grad.{name}": [_short(layer) for layer in norms] for name, norms in found.items()}
         if step:
             unclipped = step.grad_norm / step.grad_norm_clipped if step.grad_norm_clipped else 1.0
-            line["parameters"] = {
-                name: float(f"{norm:.5g}") for name, norm in parameter_norms(trainer.model, unclipped).items()
-            }
-        append_line(self.path, line)
+            parameters = parameter_norms(trainer.model, unclipped)
+            line |= {"parameters": {k: float(f"{norm:.5g}") for k, norm in parameters.items()}} if parameters else {}
+        if len(line) > 1:  # a counted n-gram has neither
+            append_line(self.path, line)
 
     @torch.no_grad()
     def _copy_of(self, model: LanguageModel) -> RecurrentModel:

@@ -25,13 +25,14 @@ def eval_steps(recording: RecordingConfig, steps: int) -> set[int]:
     return _steps(every, EARLY_EVALUATIONS, steps)
 
 
-def gradient_steps(recording: RecordingConfig, steps: int) -> set[int]:
-    """Logging steps with gradient norms as well: one in 50 updates, a hundred a run, for one may cost an update."""
+def gradient_steps(recording: RecordingConfig, steps: int, batch_size: int) -> set[int]:
+    """Logging steps with gradient norms as well: one in 50 updates, a hundred a run. Measuring costs about as much as
+    an update of a batch of 16, so with smaller batches it comes less often.
+    """
     if not recording.gradients:
         return set()
-    logged = _log_every(recording, steps)
-    every = logged * math.ceil(max(50, steps // 100) / logged)
-    return _steps(every, EARLY, steps)
+    logged, wanted = _log_every(recording, steps), max(50, steps // 100) * math.ceil(16 / batch_size)
+    return _steps(logged * math.ceil(wanted / logged), EARLY, steps)
 
 
 def checkpoint_steps(recording: RecordingConfig, steps: int) -> set[int]:

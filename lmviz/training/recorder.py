@@ -81,7 +81,7 @@ class Recorder:
         self.log_steps = log_steps(config.recording, steps)
         self.eval_steps = eval_steps(config.recording, steps)
         self.checkpoint_steps = checkpoint_steps(config.recording, steps)
-        self.gradient_steps = gradient_steps(config.recording, steps)
+        self.gradient_steps = gradient_steps(config.recording, steps, config.training.batch_size)
         self.breakdown: Breakdown | None = None
         """Of a text; a task asks one kind of question."""
         if isinstance(data, TaskData):
@@ -92,7 +92,7 @@ class Recorder:
                 data.tokenizer, data.validation, [batch.targets.numpy() for batch in self.validation]
             )
             write_json(run.path / "breakdown.json", self.breakdown.facts(data.tokenizer))
-        self.gradients = GradientRecorder(run, self.validation[0])
+        self.gradients = GradientRecorder(run, self.validation)
         self.interval: list[Step] = []
         """Updates since the last line of metrics.jsonl."""
         self.best = Best(config)

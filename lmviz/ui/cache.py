@@ -124,21 +124,21 @@ def run_gradients(run: str, step: int, length: int) -> list[dict[str, Any]]:
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def gradients(**question: Any) -> dict[str, Any]:
-    """The one piece that answers the question "gradients"; the same question always has the same answer.
+    """The last piece that answers the question "gradients"; the same question always has the same answer.
 
     Raises:
         LmvizError: the question cannot be answered.
     """
-    with closing(ask("gradients", **question)) as answer:  # type: ignore[type-var]
-        return next(answer)
+    *_, last = ask("gradients", **question)
+    return last
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def dependence(run: str, step: int, text: str) -> dict[str, Any]:
-    """The one piece that answers the question "dependence"; kept weights never change.
+    """The last piece that answers the question "dependence"; kept weights never change.
 
     Raises:
         LmvizError: the question cannot be answered.
     """
-    with closing(ask("dependence", run=run, step=step, text=text)) as answer:  # type: ignore[type-var]
-        return next(answer)
+    *_, last = ask("dependence", run=run, step=step, text=text)
+    return last

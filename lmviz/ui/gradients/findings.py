@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lmviz.errors import N_
+from lmviz.inspect.decay import SEQUENCES
 from lmviz.ui.figures.gradients import EXPLODED, VANISHED
 from lmviz.ui.gradients.view import View
 from lmviz.ui.i18n import _, ngettext
 from lmviz.ui.theme import RunStyle, label, run_style
-
-SEQUENCES = 16
-"""As lmviz.inspect.at_birth has it, which the web server cannot import because of torch; a test compares."""
 
 Fate = Literal["explodes", "vanishes", "reaches"]
 
