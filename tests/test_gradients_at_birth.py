@@ -205,7 +205,7 @@ def test_no_cell_and_too_many_units_get_a_sentence(open_page: Callable[..., AppT
     app = open_page(cells="")
     assert not app.exception and "at least one cell" in app.info[0].value
     app = open_page(show="jacobian", hidden="256")
-    assert not app.exception and "128 units or fewer" in app.info[0].value
+    assert not app.exception and "fewer units or steps" in app.info[0].value
 
 
 def test_the_gain_is_off_where_it_does_nothing(open_page: Callable[..., AppTest]) -> None:

@@ -49,14 +49,17 @@ def sources() -> list[Path]:
 
 
 def field_descriptions() -> list[str]:
-    """The line below each field of each Settings class."""
+    """The line below each field of each Settings class of CONFIG_MODULES; what a page keeps of its controls is shown to
+    nobody.
+    """
     for module in CONFIG_MODULES:
         if importlib.util.find_spec(module):
             importlib.import_module(module)
     classes = [Settings]
     for settings in classes:  # grows while it is walked: subclasses of subclasses
         classes += settings.__subclasses__()
-    return [field.description for settings in classes for field in settings.model_fields.values() if field.description]
+    shown = [settings for settings in classes if settings.__module__ in CONFIG_MODULES]
+    return [field.description for settings in shown for field in settings.model_fields.values() if field.description]
 
 
 def catalogue(code: str) -> Catalog:

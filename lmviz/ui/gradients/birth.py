@@ -15,7 +15,7 @@ from lmviz.ui.figures.gradients import Block, Curve, Words, gradient_figure, spe
 from lmviz.ui.gradients import controls, findings
 from lmviz.ui.gradients.equations import CARDS, equation_cards
 from lmviz.ui.gradients.findings import Path, fate_words
-from lmviz.ui.gradients.view import JACOBIAN_UNITS, View, question
+from lmviz.ui.gradients.view import View, question
 from lmviz.ui.i18n import _
 
 HEIGHT = 400
@@ -53,11 +53,11 @@ def _measure(view: View) -> list[Path]:
     if not view.cells:
         st.info(_("Tick at least one cell."), icon=":material/check_box:")
         return []
-    if view.show == "jacobian" and view.hidden > JACOBIAN_UNITS:
+    if view.show == "jacobian" and view.jacobian_is_slow:
         st.info(
-            _("Jacobian products of {units} units take too long. Choose {limit} units or fewer.").format(
-                units=view.hidden, limit=JACOBIAN_UNITS
-            ),
+            _(
+                "Jacobian products of {units} units over {length} steps take too long. Choose fewer units or steps."
+            ).format(units=view.hidden, length=view.length),
             icon=":material/hourglass_empty:",
         )
         return []

@@ -20,8 +20,8 @@ Quantity = Literal["norm", "jacobian", "spectrum"]
 
 HIDDEN_SIZES = (16, 32, 64, 128, 256)
 EMBEDDING_DIM = 64
-JACOBIAN_UNITS = 128
-"""Hidden units up to which a Jacobian product is shown: twice as many take eight times as long, 12 s for five cells."""
+JACOBIAN_COST = 100 * 128**3
+"""Steps times units cubed up to which a Jacobian product is shown: five cells then take about two seconds."""
 
 CLAIM_LENGTH = 40
 """The article's curves end at 30 steps; in a longer figure they would be a stub, so they are not shown at first."""
@@ -51,6 +51,10 @@ class View(Settings):
     """The article's curves; None: shown where the sequences are short enough for them."""
     whole: bool = False
     """The y-axis down to the smallest number instead of to the figure's floor."""
+
+    @property
+    def jacobian_is_slow(self) -> bool:
+        return self.length * self.hidden**3 > JACOBIAN_COST
 
     @property
     def claims_shown(self) -> bool:
