@@ -11,6 +11,8 @@ Array = NDArray[np.float64]
 
 SEQUENCES = 16
 """Sequences that the norms of a cell at birth, and of a run on request, are a mean over."""
+RECORDED_WINDOWS = 8
+"""Windows that the norms recorded in training are a mean over; more would cost more than the update they follow."""
 FIT_FROM, FIT_TO = 5, 60
 """Lags whose slope is the decay: before them the loss's own direction still turns towards the slowest one."""
 FADED = 1e-3

@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from lmviz.inspect.decay import Array
+from lmviz.inspect.decay import RECORDED_WINDOWS, Array
 from lmviz.inspect.gradients import as_json, in_float64, parameter_norms, state_norms
 from lmviz.models.base import Batch, LanguageModel
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.models.state_gradients import gives_state_gradients
 from lmviz.runs import Run, append_line
 from lmviz.training.trainer import Step, Trainer
-
-WINDOWS = 4
-"""Enough for a mean that moves smoothly; more would cost more than the update it follows."""
 
 
 class GradientRecorder:
@@ -35,9 +32,9 @@ class GradientRecorder:
 
     def __init__(self, run: Run, validation: Sequence[Batch]) -> None:
         self.path = run.path / "gradients.jsonl"
-        first = validation[:WINDOWS]  # with a huge vocabulary a batch is a single window
+        first = validation[:RECORDED_WINDOWS]  # with a huge vocabulary a batch is a single window
         self.windows = Batch(*(
-            torch.cat([getattr(batch, part) for batch in first])[:WINDOWS] for part in ("inputs", "targets")
+            torch.cat([getattr(batch, part) for batch in first])[:RECORDED_WINDOWS] for part in ("inputs", "targets")
         ))  # fmt: skip
         self._twin: RecurrentModel | None = None
 

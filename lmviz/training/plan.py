@@ -27,12 +27,12 @@ def eval_steps(recording: RecordingConfig, steps: int) -> set[int]:
 
 def gradient_steps(recording: RecordingConfig, steps: int, batch_size: int) -> set[int]:
     """Logging steps with gradient norms as well: one in 50 updates, a hundred a run. Measuring costs about as much as
-    an update of a batch of 16, so with smaller batches it comes less often.
+    an update of a batch of 32, so with smaller batches it comes less often.
     """
     if not recording.gradients:
         return set()
-    logged, wanted = _log_every(recording, steps), max(50, steps // 100) * math.ceil(16 / batch_size)
-    return _steps(logged * math.ceil(wanted / logged), EARLY, steps)
+    logged, wanted = _log_every(recording, steps), max(50, steps // 100) * math.ceil(32 / batch_size)
+    return _steps(logged * math.ceil(wanted / logged), EARLY_EVALUATIONS, steps)
 
 
 def checkpoint_steps(recording: RecordingConfig, steps: int) -> set[int]:
