@@ -22,10 +22,10 @@ def test_a_run_for_every_cell_and_lag_and_one_for_every_cell_where_lags_are_mixe
     assert [(cell_of(c), c.corpus.lag) for c in configs] == [(cell, lag) for lag in (5, 20) for cell in CELLS]
     assert {(c.training.steps, c.training.seed, c.group, c.corpus.mixed) for c in configs} == {(100, 3, "g", False)}
     assert len({c.name for c in configs}) == len(configs) and configs[3].name == "GRU · lag 5"
-    assert [c.training.context_length for c in configs[::5]] == [6, 21]
+    assert [c.training.context_length for c in configs[::5]] == [7, 22]
     mixed = memory_configs("copy", ("rnn", "gru"), (5, 20), mixed=True)
     assert [(cell_of(c), c.corpus.lag, c.corpus.mixed) for c in mixed] == [("rnn", 20, True), ("gru", 20, True)]
-    assert mixed[0].name == "RNN · lags to 20" and mixed[0].training.context_length == 200 + 6
+    assert mixed[0].name == "RNN · lags to 20" and mixed[0].training.context_length == 200 + 7
     assert RunConfig.model_validate_json(mixed[0].model_dump_json()) == mixed[0]
     assert set(NAMES) == set(CELLS)
 

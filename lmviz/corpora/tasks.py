@@ -1,8 +1,8 @@
 """Tasks that ask for memory: corpora that are no texts, but sequences made anew for every batch. No torch.
 
-Each sequence gives something to remember, lets `lag` steps pass, and asks for it; only the answer is scored. All tokens
-are single characters, so that a sequence can be typed, generated and scored like any text. How sequences are drawn
-stands in lmviz.training.task_data.
+Each sequence gives something to remember, lets `lag` steps pass, and asks for it; only the answer is scored. It begins
+with <begin>, as any text does; all other tokens are single characters, so that it can be typed, generated and scored
+like a text. How sequences are drawn stands in lmviz.training.task_data.
 
 Papers: Hochreiter and Schmidhuber 1997, Long short-term memory (adding, and long lags as a test of memory);
 Arjovsky, Shah and Bengio 2016, Unitary evolution recurrent neural networks (copy, and adding as most read it today).
@@ -47,7 +47,7 @@ class Task:
     symbols: str
     """Its tokens, a character each."""
     length: Callable[[int], int]
-    """Lag -> tokens that are read of one sequence."""
+    """Lag -> tokens that are read of one sequence, <begin> first."""
     scored: int
     """Answers in one sequence."""
     chance: float
@@ -72,7 +72,7 @@ TASK: dict[str, Task] = {
             " letter, lag steps before the question. Only the answer is scored."
         ),
         symbols=LETTERS + NOISE + QUESTION,
-        length=lambda lag: lag + 1,
+        length=lambda lag: lag + 2,
         scored=1,
         chance=1 / len(LETTERS),
         guess_loss=math.log(len(LETTERS)),
@@ -86,7 +86,7 @@ TASK: dict[str, Task] = {
             " text, the model reads the right letter after each answer, where the papers give it blanks."
         ),
         symbols=LETTERS + BLANK + GO,
-        length=lambda lag: lag + 2 * COPIED,
+        length=lambda lag: lag + 2 * COPIED + 1,
         scored=COPIED,
         chance=1 / len(LETTERS),
         guess_loss=math.log(len(LETTERS)),
@@ -100,7 +100,7 @@ TASK: dict[str, Task] = {
             " numbers and measure the squared error; and their first mark may come later."
         ),
         symbols=DIGITS + MARKED + SUMS + QUESTION,
-        length=lambda lag: lag + 1,
+        length=lambda lag: lag + 2,
         scored=1,
         chance=max(_sum_shares()),
         guess_loss=-sum(share * math.log(share) for share in _sum_shares()),

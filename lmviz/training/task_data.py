@@ -32,7 +32,7 @@ from lmviz.corpora.tasks import (
 )
 from lmviz.decoding.generate import evaluating
 from lmviz.models.base import UNSCORED, Batch, LanguageModel
-from lmviz.tokenizers import Tokenizer, char_tokenizer
+from lmviz.tokenizers import BEGIN, Tokenizer, char_tokenizer
 
 TEST_SEED = 20_161_997
 """Of the sequences that every validation measures: the same for all runs, and none of a run's own randomness."""
@@ -83,7 +83,11 @@ def adding(ids: Ids, lag: int, size: int, generator: torch.Generator) -> Batch:
 
 
 def _asked(before: Tensor, asking: Tensor, answers: Tensor) -> Batch:
-    """Inputs (B, T) = before, then what asks for each of the answers; all that comes before is not scored."""
+    """Inputs (B, T) = <begin>, before, then what asks for each of the answers; all but the answers is not scored.
+
+    <begin> is no part of the task, but whatever is asked of a trained model later begins with it (decoding, scoring).
+    """
+    before = torch.cat([torch.full_like(before[:, :1], BEGIN), before], 1)
     return Batch(torch.cat([before, asking], 1), torch.cat([torch.full_like(before, UNSCORED), answers], 1))
 
 

@@ -26,6 +26,8 @@ class Change:
 
     line: Line
     run: str
+    lag: int
+    """It was trained at."""
     accuracy: float | None
     before: Array
     after: Array
@@ -49,7 +51,7 @@ def gradient_section(experiment: Experiment) -> None:
     found = changes(experiment)
     if not found:
         return
-    lag = len(found[0].before) - 1
+    lag = found[0].lag
     st.subheader(_("What the gradient says, before and after training"), anchor=False)
     st.markdown(change_words(found, lag))
     lowest = min(float(values[values > 0].min(initial=1.0)) for c in found for values in (c.before, c.after))
@@ -80,19 +82,19 @@ def changes(experiment: Experiment) -> list[Change]:
     found = []
     for line in alone:
         if (row := line.at(lag)) and (curves := _first_and_last(runs[row["run"]])):
-            found.append(Change(line, row["run"], row["accuracy"], *curves))
+            found.append(Change(line, row["run"], lag, row["accuracy"], *curves))
     return found
 
 
 def _first_and_last(run: Run) -> tuple[Array, Array] | None:
-    """Of the top layer, its cell state where it has one."""
+    """Of the top layer, its cell state where it has one; not that after <begin>, before there is anything to remember."""
     lines = run.gradients()
     if len(lines) < 2:
         return None
     state = next((name for name in ("grad.cell", "grad.hidden") if name in lines[0]), None)
     if state is None:
         return None
-    first, last = (relative(np.array(line[state][-1], np.float64)) for line in (lines[0], lines[-1]))
+    first, last = (relative(np.array(line[state][-1][:-1], np.float64)) for line in (lines[0], lines[-1]))
     return first, last
 
 
