@@ -22,6 +22,8 @@ from lmviz.limits import MAX_ACTIVE_TASK_RUNS
 from lmviz.memory import CELLS, memory_configs
 from lmviz.runs import SAMPLES, Run, Status, Store
 from lmviz.samples import MEMORY_GROUP, memory_samples
+from lmviz.training.gradient_recorder import WINDOWS
+from lmviz.training.task_data import TaskData
 from lmviz.ui.address import from_address, to_address
 from lmviz.ui.figures.memory import FLOOR, Points, accuracy_figure, before_after_figure
 from lmviz.ui.memory import gradient, lesson, page, panel
@@ -179,6 +181,16 @@ def test_the_table_has_what_was_measured() -> None:
     assert "<td class='yes'>100% <small>60</small></td><td class='no'>15% </td>" in html
     assert "<td></td><td class='no'>– </td>" in html
     assert "<td class='no'>89% </td>" in panel.table(experiment(row("rnn", 5, 0.8984)))
+
+
+def test_the_words_below_say_how_many_sequences_were_tested(store: Store) -> None:
+    short = read_experiment([store.create(config) for config in memory_configs("remember-first", ["rnn"], [5, 50])])
+    assert " 256 sequences" in panel.caption(short)
+    long = read_experiment([store.create(config) for config in memory_configs("remember-first", ["rnn"], [5, 100])])
+    data = {lag: TaskData.of(CorpusConfig(name="remember-first", lag=lag)) for lag in (5, 100)}
+    most, fewest = (sum(len(batch.inputs) for batch in data[lag].validation_batches()) for lag in (5, 100))
+    assert f" {fewest}–{most} sequences" in panel.caption(long) and fewest < most
+    assert gradient.SEQUENCES == WINDOWS <= fewest
 
 
 # ---- tasks as text ----

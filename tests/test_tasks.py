@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lmviz.config import TASKS, CorpusConfig, RunConfig
+from lmviz.config import TASKS, CorpusConfig, RecordingConfig, RunConfig
 from lmviz.corpora import list_corpora, list_tasks, load_corpus
 from lmviz.corpora.draft import slug
-from lmviz.corpora.tasks import COPIED, TASK, mean_length, mixed_lag
+from lmviz.corpora.tasks import COPIED, TASK, TEST_TOKENS, mean_length, measured_lags, mixed_lag, test_sequences
 from lmviz.errors import ConfigError, CorpusError
+from lmviz.limits import MAX_LAG
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED, Batch
 from lmviz.models.state_gradients import watch_state_gradients
@@ -115,6 +116,22 @@ def test_mixed_lags_cover_all_evenly_on_a_logarithmic_scale() -> None:
     assert sum(lags) / 4000 + 2 == pytest.approx(mean_length(data.corpus), rel=0.05)
     assert [mixed_lag(share, 2, 5) for share in (0.0, 1 - 1e-16)] == [2, 5]
     assert batches.tokens_per_step == round(4 * mean_length(data.corpus))
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize(("mixed", "most"), [(False, 2), (True, 4)])
+def test_a_validation_is_about_as_long_as_that_of_a_text(name: str, mixed: bool, most: float) -> None:
+    text = RecordingConfig().eval_tokens
+    assert text == TEST_TOKENS
+    for lag in (2, 50, 100, 200, MAX_LAG):
+        data = data_of(name, lag, mixed)
+        batches = [batch for tested in data.tests.values() for batch in tested]
+        assert sum(batch.inputs.numel() for batch in batches) <= most * text
+        counts = {tested: sum(len(batch.inputs) for batch in found) for tested, found in data.tests.items()}
+        assert counts == {tested: test_sequences(data.corpus, tested) for tested in measured_lags(data.corpus)}
+        assert min(counts.values()) >= 64 and max(counts.values()) <= 256
+        assert data.facts()["validation_tokens"] == counts[lag] * TASK[name].scored
+    assert test_sequences(CorpusConfig(name=name, lag=50), 50) == 256  # where it costs little, as many as ever
 
 
 @pytest.mark.parametrize("name", TASKS)

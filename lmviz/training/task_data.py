@@ -24,11 +24,13 @@ from lmviz.corpora.tasks import (
     NOISE,
     QUESTION,
     SUMS,
+    TEST_TOKENS,
     fingerprint,
     mean_length,
     measured_lags,
     mixed_lag,
     task_of,
+    test_sequences,
 )
 from lmviz.decoding.generate import evaluating
 from lmviz.models.base import UNSCORED, Batch, LanguageModel
@@ -36,10 +38,6 @@ from lmviz.tokenizers import BEGIN, Tokenizer, char_tokenizer
 
 TEST_SEED = 20_161_997
 """Of the sequences that every validation measures: the same for all runs, and none of a run's own randomness."""
-TEST_SEQUENCES = 256
-"""Sequences a lag in a validation: an accuracy of one half is then known to 0.03 (one standard deviation)."""
-TEST_TOKENS = 2**14
-"""Tokens measured at once."""
 
 Draw = Callable[["Ids", int, int, torch.Generator], Batch]
 """(ids, lag, B, generator) -> B sequences."""
@@ -115,11 +113,11 @@ class TaskData:
 
     def facts(self) -> dict[str, Any]:
         """What data.json tells: there is no text, and as many training tokens as anyone wants."""
-        task, _ = task_of(self.corpus)
+        task, lag = task_of(self.corpus)
         return {
             "fingerprint": self.fingerprint,
             "vocab_size": self.tokenizer.vocab_size,
-            "validation_tokens": TEST_SEQUENCES * task.scored,
+            "validation_tokens": test_sequences(self.corpus, lag) * task.scored,
             "chance": task.chance,
         }
 
@@ -140,7 +138,7 @@ class TaskData:
         """Lag -> the sequences of every validation, in batches; always the same."""
         found = {}
         for lag in measured_lags(self.corpus):
-            whole = self.draw(lag, TEST_SEQUENCES, torch.Generator().manual_seed(TEST_SEED + lag))
+            whole = self.draw(lag, test_sequences(self.corpus, lag), torch.Generator().manual_seed(TEST_SEED + lag))
             at_once = max(1, TEST_TOKENS // whole.inputs.shape[1])
             pairs = zip(torch.split(whole.inputs, at_once), torch.split(whole.targets, at_once), strict=True)
             found[lag] = [Batch(inputs, targets) for inputs, targets in pairs]

@@ -19,6 +19,9 @@ from lmviz.ui.memory.lesson import power
 LAG = 20
 """At which the gradient is shown, or the nearest that was trained: long enough to vanish, short enough to learn."""
 
+SEQUENCES = 4
+"""lmviz.training.gradient_recorder.WINDOWS, which is not for a page: it needs torch."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -62,8 +65,8 @@ def gradient_section(experiment: Experiment) -> None:
     st.caption(_(
         "Gradient of the answer's loss with respect to the state so many steps before it, relative to the last state;"
         " of the LSTM its cell state. Dotted: at birth; bold: after training at lag {lag}. Above each: its factor a"
-        " step before → after. Mean over 4 test sequences, float64."
-    ).format(lag=lag))  # fmt: skip
+        " step before → after. Mean over {count} test sequences, float64."
+    ).format(lag=lag, count=SEQUENCES))  # fmt: skip
     ids = ",".join(change.run for change in found[-MAX_CARDS:])
     st.page_link(
         "pages/gradients.py", label=_("Watch these gradients while they learn"), icon=":material/trending_down:",
@@ -87,7 +90,7 @@ def changes(experiment: Experiment) -> list[Change]:
 
 
 def _first_and_last(run: Run) -> tuple[Array, Array] | None:
-    """Of the top layer, its cell state where it has one; not that after <begin>, before there is anything to remember."""
+    """Of the top layer, its cell state where it has one; without the state after <begin>, which remembers nothing."""
     lines = run.gradients()
     if len(lines) < 2:
         return None
