@@ -102,38 +102,6 @@ def test_the_table_says_who_was_how_good() -> None:
     assert lines == [["lag", "5", "20"], ["rnn", "0.750", "-"], ["gru", "-", "-"]]
 
 
-def test_the_command_trains_and_leaves_the_runs(place: Path) -> None:  # noqa: F811
-    arguments = ["memory", "--models", "rnn,gru", "--lags", "2,3", "--updates", "12", "--seed", "2", "--json"]
-    first, second = (json.loads(lmviz(place, *arguments).stdout) for _ in range(2))
-    assert list(first) == ["task", "updates", "chance", "seconds", "rows"]
-    assert (first["task"], first["updates"], first["chance"]) == ("remember-first", 12, 0.125)
-    assert [(r["model"], r["lag"]) for r in first["rows"]] == [("rnn", 2), ("gru", 2), ("rnn", 3), ("gru", 3)]
-    assert all(list(row) == ["run", "model", "settings", "lag", "accuracy"] for row in first["rows"])
-    assert [r["accuracy"] for r in first["rows"]] == [r["accuracy"] for r in second["rows"]]
-    runs = [Store(place / "runs").get(row["run"]) for row in first["rows"]]
-    assert [row["accuracy"] for row in results(runs)] == [row["accuracy"] for row in first["rows"]]
-    assert len({run.config().group for run in runs}) == 1 and runs[0].config().group
-    shown = json.loads(lmviz(place, "runs", "show", runs[0].id, "--json").stdout)
-    assert shown["accuracy"] == first["rows"][0]["accuracy"]
-    words = lmviz(place, *arguments[:-1], "--mixed").stdout
-    assert words.splitlines()[0].split() == ["lag", *map(str, (3, *TEST_LAGS))] and "chance 0.125" in words
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--lags", "five"], "--lags takes whole numbers"),
-        (["--lags", "0"], "corpus.lag cannot be 0"),
-        (["--models", "gpt"], "There is no cell gpt"),
-        (["--task", "chess"], "There is no task chess"),
-    ],
-)
-def test_the_command_refuses_in_one_sentence(place: Path, arguments: list[str], words: str) -> None:  # noqa: F811
-    done = lmviz(place, "memory", *arguments, status=2)
-    assert words in done.stderr and done.stdout == "" and len(done.stderr.strip().splitlines()) == 1
-    assert not list((place / "runs").glob("*/config.json"))
-
-
 @pytest.mark.slow
 def test_a_task_is_trained_killed_and_resumed_like_a_text(place: Path) -> None:  # noqa: F811
     settings = ["--corpus", "remember-first", "--set", "corpus.lag=20", "--steps", "400", "--set", "hidden_size=16"]
