@@ -1,4 +1,4 @@
-"""The memory experiment: which runs it makes, what they come to, and the command."""
+"""The memory experiment: which runs it makes, and what they come to."""
 
 import json
 import subprocess
@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import command, environment, lmviz, place  # noqa: F401
+from test_cli import command as program
+from test_cli import environment, lmviz, place  # noqa: F401
 from test_training import interrupted, train
 
 from lmviz.config import GRUConfig, RunConfig
 from lmviz.corpora.tasks import TEST_LAGS
 from lmviz.errors import ConfigError
+from lmviz.forks import fork
+from lmviz.inspect import command
 from lmviz.memory import CELLS, LINES, NAMES, VALIDATIONS, cell_of, memory_configs, results, table
 from lmviz.models import build_model
 from lmviz.runs import Store
@@ -27,7 +30,7 @@ def test_a_run_for_every_cell_and_lag_and_one_for_every_cell_where_lags_are_mixe
     assert [(cell_of(c), c.corpus.lag, c.corpus.mixed) for c in mixed] == [("rnn", 20, True), ("gru", 20, True)]
     assert mixed[0].name == "RNN · lags to 20" and mixed[0].training.context_length == 200 + 7
     assert RunConfig.model_validate_json(mixed[0].model_dump_json()) == mixed[0]
-    assert set(NAMES) == set(CELLS)
+    assert set(NAMES) == set(CELLS) and tuple(CELLS) == command.CELLS, "one name for a cell in both commands"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,15 @@ def test_a_run_with_mixed_lags_has_a_row_for_every_measured_lag(store: Store) ->
     assert all(0 <= row["accuracy"] <= 1 for row in rows)
 
 
+def test_an_experiment_is_found_by_its_name(store: Store) -> None:
+    configs = memory_configs("remember-first", ["rnn"], [2, 3], steps=4, group="mine")
+    runs = [train(store, config) for config in configs]
+    store.create(configs[0].model_copy(update={"group": "mine too", "name": "mine"}))
+    fork(store, runs[0], 0, [], name="branch")
+    assert {run.id for run in store.group("mine")} == {run.id for run in runs}
+    assert store.group("nobody's") == []
+
+
 def test_the_table_says_who_was_how_good() -> None:
     rows = [
         {"model": "rnn", "lag": 5, "accuracy": 1.0},
@@ -108,7 +120,7 @@ def test_a_task_is_trained_killed_and_resumed_like_a_text(place: Path) -> None: 
     whole = json.loads(lmviz(place, "train", "--model", "gru", *settings, "--json").stdout)
     assert 0 <= whole["accuracy"] <= 1
     process = subprocess.Popen(
-        command(place, "train", "--model", "gru", *settings, "--name", "killed"), cwd=place, env=environment(place),
+        program(place, "train", "--model", "gru", *settings, "--name", "killed"), cwd=place, env=environment(place),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     store = Store(place / "runs", samples=None)

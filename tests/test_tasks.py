@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from lmviz.config import TASKS, CorpusConfig, RecordingConfig, RunConfig
 from lmviz.corpora import list_corpora, list_tasks, load_corpus
 from lmviz.corpora.draft import slug
-from lmviz.corpora.tasks import COPIED, TASK, TEST_TOKENS, mean_length, measured_lags, mixed_lag, test_sequences
+from lmviz.corpora.tasks import COPIED, TASK, TEST_TOKENS, mean_length, measured_lags, mixed_lag, sequences_tested
 from lmviz.errors import ConfigError, CorpusError
 from lmviz.limits import MAX_LAG
 from lmviz.models import build_model
@@ -128,10 +128,10 @@ def test_a_validation_is_about_as_long_as_that_of_a_text(name: str, mixed: bool,
         batches = [batch for tested in data.tests.values() for batch in tested]
         assert sum(batch.inputs.numel() for batch in batches) <= most * text
         counts = {tested: sum(len(batch.inputs) for batch in found) for tested, found in data.tests.items()}
-        assert counts == {tested: test_sequences(data.corpus, tested) for tested in measured_lags(data.corpus)}
+        assert counts == {tested: sequences_tested(data.corpus, tested) for tested in measured_lags(data.corpus)}
         assert min(counts.values()) >= 64 and max(counts.values()) <= 256
         assert data.facts()["validation_tokens"] == counts[lag] * TASK[name].scored
-    assert test_sequences(CorpusConfig(name=name, lag=50), 50) == 256  # where it costs little, as many as ever
+    assert sequences_tested(CorpusConfig(name=name, lag=50), 50) == 256  # where it costs little, as many as ever
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -133,7 +133,7 @@ def measured_lags(corpus: CorpusConfig) -> tuple[int, ...]:
     return tuple(sorted({lag, *TEST_LAGS})) if corpus.mixed else (lag,)
 
 
-def test_sequences(corpus: CorpusConfig, lag: int) -> int:
+def sequences_tested(corpus: CorpusConfig, lag: int) -> int:
     """How many sequences a validation reads at one of the measured lags; all of them share TEST_TOKENS."""
     task, _ = task_of(corpus)
     fewest, most = TEST_SEQUENCES

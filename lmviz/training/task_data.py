@@ -29,8 +29,8 @@ from lmviz.corpora.tasks import (
     mean_length,
     measured_lags,
     mixed_lag,
+    sequences_tested,
     task_of,
-    test_sequences,
 )
 from lmviz.decoding.generate import evaluating
 from lmviz.models.base import UNSCORED, Batch, LanguageModel
@@ -117,7 +117,7 @@ class TaskData:
         return {
             "fingerprint": self.fingerprint,
             "vocab_size": self.tokenizer.vocab_size,
-            "validation_tokens": test_sequences(self.corpus, lag) * task.scored,
+            "validation_tokens": sequences_tested(self.corpus, lag) * task.scored,
             "chance": task.chance,
         }
 
@@ -138,7 +138,7 @@ class TaskData:
         """Lag -> the sequences of every validation, in batches; always the same."""
         found = {}
         for lag in measured_lags(self.corpus):
-            whole = self.draw(lag, test_sequences(self.corpus, lag), torch.Generator().manual_seed(TEST_SEED + lag))
+            whole = self.draw(lag, sequences_tested(self.corpus, lag), torch.Generator().manual_seed(TEST_SEED + lag))
             at_once = max(1, TEST_TOKENS // whole.inputs.shape[1])
             pairs = zip(torch.split(whole.inputs, at_once), torch.split(whole.targets, at_once), strict=True)
             found[lag] = [Batch(inputs, targets) for inputs, targets in pairs]

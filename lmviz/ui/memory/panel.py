@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from lmviz.corpora.tasks import TASK, measured_lags, test_sequences
+from lmviz.corpora.tasks import TASK, measured_lags, sequences_tested
 from lmviz.errors import LmvizError
 from lmviz.memory import REMEMBERED
 from lmviz.runs import Run
@@ -144,7 +144,7 @@ def caption(experiment: Experiment) -> str:
 def tested(experiment: Experiment) -> str:
     """How many sequences an accuracy is measured on, from the fewest to the most: "256", "64–227"."""
     corpora = [run.config().corpus for run in experiment.runs]
-    counts = {test_sequences(corpus, lag) for corpus in corpora for lag in measured_lags(corpus)}
+    counts = {sequences_tested(corpus, lag) for corpus in corpora for lag in measured_lags(corpus)}
     return "–".join(map(str, sorted({min(counts), max(counts)})))
 
 
