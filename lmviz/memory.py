@@ -23,8 +23,9 @@ CELLS: dict[str, RNNConfig | NVSIConfig | GRUConfig | LSTMConfig] = {
     "gru": GRUConfig(**SIZE),
     "lstm": LSTMConfig(forget_gate_bias=3, **SIZE),
 }
-"""What is compared. The biases of the last and the third open their carry from the start; without it the LSTM (forget
-gate bias 1) stays at chance from lag 20 on in this number of updates."""
+"""What is compared, under the names that `lmviz gradients` has for cells with sizes of a person's choice. The biases of
+the last and the third open their carry from the start; without it the LSTM (forget gate bias 1) stays at chance from
+lag 20 on in this number of updates."""
 NAMES = {"rnn": "RNN", "nvsi": "NVSI", "nvsi+carry": "NVSI + carry", "gru": "GRU", "lstm": "LSTM"}
 LAGS = (5, 10, 20, 50)
 UPDATES = 600

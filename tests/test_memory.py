@@ -1,4 +1,4 @@
-"""The memory experiment: which runs it makes, what they come to, and the command."""
+"""The memory experiment: which runs it makes, and what they come to."""
 
 import json
 import subprocess
@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import command, environment, lmviz, place  # noqa: F401
+from test_cli import command as program
+from test_cli import environment, lmviz, place  # noqa: F401
 from test_training import interrupted, train
 
 from lmviz.config import GRUConfig, RunConfig
 from lmviz.corpora.tasks import TEST_LAGS
 from lmviz.errors import ConfigError
+from lmviz.forks import fork
+from lmviz.inspect import command
 from lmviz.memory import CELLS, LINES, NAMES, VALIDATIONS, cell_of, memory_configs, results, table
 from lmviz.models import build_model
 from lmviz.runs import Store
@@ -22,12 +25,12 @@ def test_a_run_for_every_cell_and_lag_and_one_for_every_cell_where_lags_are_mixe
     assert [(cell_of(c), c.corpus.lag) for c in configs] == [(cell, lag) for lag in (5, 20) for cell in CELLS]
     assert {(c.training.steps, c.training.seed, c.group, c.corpus.mixed) for c in configs} == {(100, 3, "g", False)}
     assert len({c.name for c in configs}) == len(configs) and configs[3].name == "GRU · lag 5"
-    assert [c.training.context_length for c in configs[::5]] == [6, 21]
+    assert [c.training.context_length for c in configs[::5]] == [7, 22]
     mixed = memory_configs("copy", ("rnn", "gru"), (5, 20), mixed=True)
     assert [(cell_of(c), c.corpus.lag, c.corpus.mixed) for c in mixed] == [("rnn", 20, True), ("gru", 20, True)]
-    assert mixed[0].name == "RNN · lags to 20" and mixed[0].training.context_length == 200 + 6
+    assert mixed[0].name == "RNN · lags to 20" and mixed[0].training.context_length == 200 + 7
     assert RunConfig.model_validate_json(mixed[0].model_dump_json()) == mixed[0]
-    assert set(NAMES) == set(CELLS)
+    assert set(NAMES) == set(CELLS) and tuple(CELLS) == command.CELLS, "one name for a cell in both commands"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,15 @@ def test_a_run_with_mixed_lags_has_a_row_for_every_measured_lag(store: Store) ->
     assert all(0 <= row["accuracy"] <= 1 for row in rows)
 
 
+def test_an_experiment_is_found_by_its_name(store: Store) -> None:
+    configs = memory_configs("remember-first", ["rnn"], [2, 3], steps=4, group="mine")
+    runs = [train(store, config) for config in configs]
+    store.create(configs[0].model_copy(update={"group": "mine too", "name": "mine"}))
+    fork(store, runs[0], 0, [], name="branch")
+    assert {run.id for run in store.group("mine")} == {run.id for run in runs}
+    assert store.group("nobody's") == []
+
+
 def test_the_table_says_who_was_how_good() -> None:
     rows = [
         {"model": "rnn", "lag": 5, "accuracy": 1.0},
@@ -102,45 +114,13 @@ def test_the_table_says_who_was_how_good() -> None:
     assert lines == [["lag", "5", "20"], ["rnn", "0.750", "-"], ["gru", "-", "-"]]
 
 
-def test_the_command_trains_and_leaves_the_runs(place: Path) -> None:  # noqa: F811
-    arguments = ["memory", "--models", "rnn,gru", "--lags", "2,3", "--updates", "12", "--seed", "2", "--json"]
-    first, second = (json.loads(lmviz(place, *arguments).stdout) for _ in range(2))
-    assert list(first) == ["task", "updates", "chance", "seconds", "rows"]
-    assert (first["task"], first["updates"], first["chance"]) == ("remember-first", 12, 0.125)
-    assert [(r["model"], r["lag"]) for r in first["rows"]] == [("rnn", 2), ("gru", 2), ("rnn", 3), ("gru", 3)]
-    assert all(list(row) == ["run", "model", "settings", "lag", "accuracy"] for row in first["rows"])
-    assert [r["accuracy"] for r in first["rows"]] == [r["accuracy"] for r in second["rows"]]
-    runs = [Store(place / "runs").get(row["run"]) for row in first["rows"]]
-    assert [row["accuracy"] for row in results(runs)] == [row["accuracy"] for row in first["rows"]]
-    assert len({run.config().group for run in runs}) == 1 and runs[0].config().group
-    shown = json.loads(lmviz(place, "runs", "show", runs[0].id, "--json").stdout)
-    assert shown["accuracy"] == first["rows"][0]["accuracy"]
-    words = lmviz(place, *arguments[:-1], "--mixed").stdout
-    assert words.splitlines()[0].split() == ["lag", *map(str, (3, *TEST_LAGS))] and "chance 0.125" in words
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--lags", "five"], "--lags takes whole numbers"),
-        (["--lags", "0"], "corpus.lag cannot be 0"),
-        (["--models", "gpt"], "There is no cell gpt"),
-        (["--task", "chess"], "There is no task chess"),
-    ],
-)
-def test_the_command_refuses_in_one_sentence(place: Path, arguments: list[str], words: str) -> None:  # noqa: F811
-    done = lmviz(place, "memory", *arguments, status=2)
-    assert words in done.stderr and done.stdout == "" and len(done.stderr.strip().splitlines()) == 1
-    assert not list((place / "runs").glob("*/config.json"))
-
-
 @pytest.mark.slow
 def test_a_task_is_trained_killed_and_resumed_like_a_text(place: Path) -> None:  # noqa: F811
     settings = ["--corpus", "remember-first", "--set", "corpus.lag=20", "--steps", "400", "--set", "hidden_size=16"]
     whole = json.loads(lmviz(place, "train", "--model", "gru", *settings, "--json").stdout)
     assert 0 <= whole["accuracy"] <= 1
     process = subprocess.Popen(
-        command(place, "train", "--model", "gru", *settings, "--name", "killed"), cwd=place, env=environment(place),
+        program(place, "train", "--model", "gru", *settings, "--name", "killed"), cwd=place, env=environment(place),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     store = Store(place / "runs", samples=None)

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 from test_pages import places, visit, words  # noqa: F401
-from test_training import train
 
 from lmviz.config import CorpusConfig
 from lmviz.corpora.tasks import LETTERS, MARKED, SUMS, TASK
 from lmviz.errors import LmvizError
-from lmviz.forks import fork
 from lmviz.inspect.decay import decay
 from lmviz.jobs.questions import ask_task_example
 from lmviz.limits import MAX_ACTIVE_TASK_RUNS
 from lmviz.memory import CELLS, memory_configs
 from lmviz.runs import SAMPLES, Run, Status, Store
 from lmviz.samples import MEMORY_GROUP, memory_samples
+from lmviz.training.gradient_recorder import WINDOWS
+from lmviz.training.task_data import TaskData
 from lmviz.ui.address import from_address, to_address
 from lmviz.ui.figures.memory import FLOOR, Points, accuracy_figure, before_after_figure
 from lmviz.ui.memory import gradient, lesson, page, panel
@@ -181,6 +181,16 @@ def test_the_table_has_what_was_measured() -> None:
     assert "<td class='no'>89% </td>" in panel.table(experiment(row("rnn", 5, 0.8984)))
 
 
+def test_the_words_below_say_how_many_sequences_were_tested(store: Store) -> None:
+    short = read_experiment([store.create(config) for config in memory_configs("remember-first", ["rnn"], [5, 50])])
+    assert " 256 sequences" in panel.caption(short)
+    long = read_experiment([store.create(config) for config in memory_configs("remember-first", ["rnn"], [5, 100])])
+    data = {lag: TaskData.of(CorpusConfig(name="remember-first", lag=lag)) for lag in (5, 100)}
+    most, fewest = (sum(len(batch.inputs) for batch in data[lag].validation_batches()) for lag in (5, 100))
+    assert f" {fewest}–{most} sequences" in panel.caption(long) and fewest < most
+    assert gradient.SEQUENCES == WINDOWS <= fewest
+
+
 # ---- tasks as text ----
 
 
@@ -196,16 +206,7 @@ def test_an_example_is_a_sequence_whose_answer_is_right(store: Store, name: str)
         assert len(read) == 6 + (len(answer) if name == "copy" else 0)
 
 
-# ---- store and limits ----
-
-
-def test_an_experiment_is_found_by_its_name(store: Store) -> None:
-    configs = memory_configs("remember-first", ["rnn"], [2, 3], steps=4, group="mine")
-    runs = [train(store, config) for config in configs]
-    store.create(configs[0].model_copy(update={"group": "mine too", "name": "mine"}))
-    fork(store, runs[0], 0, [], name="branch")
-    assert {run.id for run in store.group("mine")} == {run.id for run in runs}
-    assert store.group("nobody's") == []
+# ---- limits ----
 
 
 def test_runs_on_tasks_have_their_own_limit(visit: Visit, places: Path) -> None:  # noqa: F811
@@ -292,47 +293,3 @@ def test_a_failed_run_says_why(visit: Visit, places: Path) -> None:  # noqa: F81
     run.write_status(Status(state="failed", steps=600, error=error))
     app = visit("memory", group="broken")
     assert not app.exception and ["It broke at 3" in e.value for e in app.error] == [True]
-
-
-# ---- the other pages ----
-
-
-def shown_runs(app: AppTest) -> list[str]:
-    return app.dataframe[0].value["name"].tolist()
-
-
-def test_task_runs_stay_out_of_the_lists_until_asked_for(visit: Visit, places: Path) -> None:  # noqa: F811
-    store = Store(places / "runs")
-    for config in memory_configs("copy", ["rnn"], [2, 3], steps=4, group="g"):
-        train(store, config)
-    assert not any("lag" in name for name in shown_runs(visit("home")))
-    app = visit("runs")
-    assert not any("lag" in name for name in shown_runs(app))
-    app.toggle(key="task_runs").set_value(True).run()
-    table = app.dataframe[0].value
-    assert not app.exception and {"Copy", "Remember the first"} <= set(table["corpus"])
-    assert not any("lag" in option for option in visit("generate").selectbox(key="run_choice").options)
-
-
-def test_a_task_run_answers_on_generate(visit: Visit, places: Path) -> None:  # noqa: F811
-    store = Store(places / "runs")
-    run = train(store, memory_configs("copy", ["gru"], [4], steps=4)[0])
-    app = visit("generate", run=run.id)
-    prompt = app.text_area(key="prompt").value
-    assert prompt.endswith(":") and "...." in prompt
-    app.button(key="write").click().run()
-    assert not app.exception and not app.error
-    assert len(app.session_state[f"written_{run.id}"][1]) == TASK["copy"].scored
-
-
-@pytest.mark.parametrize("view", ["loss", "place", "passage"])
-def test_train_shows_task_runs_in_their_own_words(visit: Visit, places: Path, view: str) -> None:  # noqa: F811
-    store = Store(places / "runs")
-    runs = [train(store, c) for c in memory_configs("remember-first", ["rnn", "gru"], [2], steps=4)]
-    runs.append(train(store, memory_configs("remember-first", ["rnn"], [3], steps=4)[0]))
-    app = visit("train", runs=",".join(run.id for run in runs), view=view)
-    shown = words(app) + " ".join(block.proto.body for block in app.get("html"))
-    assert not app.exception and "Remember the first" in shown and "right answers" in shown
-    assert "Characters" not in shown and "bits a character" not in shown
-    if view != "loss":
-        assert "memory task" in app.info[0].value

@@ -1,34 +1,26 @@
 """Memory tasks: sequences against brute force, the loss against hand-made loops, and runs on them like any others."""
 
-import json
 import math
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
-from test_training import interrupted, losses, train
 from torch.nn import functional as F
 
-from lmviz.compare import leads, read_view, same_text
-from lmviz.config import TASKS, CorpusConfig, RunConfig
+from lmviz.config import TASKS, CorpusConfig, RecordingConfig, RunConfig
 from lmviz.corpora import list_corpora, list_tasks, load_corpus
 from lmviz.corpora.draft import slug
-from lmviz.corpora.tasks import COPIED, TASK, TEST_LAGS, longest, mean_length, mixed_lag
-from lmviz.costs import check_costs
-from lmviz.errors import ConfigError, CorpusError, LmvizError
-from lmviz.forks import fork
-from lmviz.jobs.questions import ask_generate, ask_learning_rates, ask_score
+from lmviz.corpora.tasks import COPIED, TASK, TEST_TOKENS, mean_length, measured_lags, mixed_lag, sequences_tested
+from lmviz.errors import ConfigError, CorpusError
+from lmviz.limits import MAX_LAG
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED, Batch
 from lmviz.models.state_gradients import watch_state_gradients
-from lmviz.runs import Run, Store
 from lmviz.settings import validated
-from lmviz.summary import train_document
-from lmviz.training.extend import reopen
-from lmviz.training.foreground import train_here
+from lmviz.tokenizers import BEGIN
 from lmviz.training.objective import losses as objective
-from lmviz.training.task_data import TEST_SEQUENCES, TaskData, answer_scores
+from lmviz.training.task_data import TaskData, answer_scores
 from lmviz.training.trainer import Trainer, token_losses
 
 torch.set_num_threads(1)
@@ -52,10 +44,11 @@ def data_of(name: str, lag: int, mixed: bool = False) -> TaskData:
 
 
 def read(data: TaskData, batch: Batch) -> list[tuple[str, list[tuple[int, str]]]]:
-    """Every sequence as text, and its answers with their places."""
+    """Every sequence as text, and its answers with their places in it; <begin> before it has none."""
     rows = []
     for inputs, targets in zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True):
-        answers = [(i, data.tokenizer.decode([t])) for i, t in enumerate(targets) if t != UNSCORED]
+        assert inputs[0] == BEGIN and targets[0] == UNSCORED
+        answers = [(i, data.tokenizer.decode([t])) for i, t in enumerate(targets, -1) if t != UNSCORED]
         rows.append((data.tokenizer.decode(inputs), answers))
     return rows
 
@@ -117,12 +110,28 @@ def test_the_second_mark_of_adding_is_anywhere_after_the_first() -> None:
 def test_mixed_lags_cover_all_evenly_on_a_logarithmic_scale() -> None:
     data = data_of("remember-first", 100, mixed=True)
     batches = data.batches(task_config().training, torch.Generator().manual_seed(0))
-    lags = [batches.next().inputs.shape[1] - 1 for _ in range(4000)]
+    lags = [batches.next().inputs.shape[1] - 2 for _ in range(4000)]
     assert min(lags) == 1 and max(lags) > 95
     assert sum(lag < 10 for lag in lags) / 4000 == pytest.approx(math.log(10) / math.log(101), abs=0.03)
-    assert sum(lags) / 4000 + 1 == pytest.approx(mean_length(data.corpus), rel=0.05)
+    assert sum(lags) / 4000 + 2 == pytest.approx(mean_length(data.corpus), rel=0.05)
     assert [mixed_lag(share, 2, 5) for share in (0.0, 1 - 1e-16)] == [2, 5]
     assert batches.tokens_per_step == round(4 * mean_length(data.corpus))
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize(("mixed", "most"), [(False, 2), (True, 4)])
+def test_a_validation_is_about_as_long_as_that_of_a_text(name: str, mixed: bool, most: float) -> None:
+    text = RecordingConfig().eval_tokens
+    assert text == TEST_TOKENS
+    for lag in (2, 50, 100, 200, MAX_LAG):
+        data = data_of(name, lag, mixed)
+        batches = [batch for tested in data.tests.values() for batch in tested]
+        assert sum(batch.inputs.numel() for batch in batches) <= most * text
+        counts = {tested: sum(len(batch.inputs) for batch in found) for tested, found in data.tests.items()}
+        assert counts == {tested: sequences_tested(data.corpus, tested) for tested in measured_lags(data.corpus)}
+        assert min(counts.values()) >= 64 and max(counts.values()) <= 256
+        assert data.facts()["validation_tokens"] == counts[lag] * TASK[name].scored
+    assert sequences_tested(CorpusConfig(name=name, lag=50), 50) == 256  # where it costs little, as many as ever
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -172,75 +181,6 @@ def test_the_gradient_comes_from_the_question_alone() -> None:
     torch.testing.assert_close(seen[0][0]["hidden"], torch.stack(wanted, 1))
 
 
-@pytest.mark.parametrize("mixed", [False, True])
-def test_same_seed_same_losses_also_when_left_in_the_middle(store: Store, mixed: bool) -> None:
-    config = task_config(corpus={"mixed": mixed})
-    whole, again = train(store, config), train(store, config)
-    assert losses(whole) == losses(again)
-    broken = interrupted(store, config, 13)
-    assert broken.status().state == "running" and 0 < broken.resume_step() <= 13
-    train_here(broken, quiet=True)
-    assert losses(broken) == losses(whole)
-    assert answers(broken) == answers(whole)
-    assert broken.status().tokens == whole.status().tokens
-    assert losses(train(store, task_config(corpus={"mixed": mixed}, training={"seed": 7}))) != losses(whole)
-
-
-def answers(run: Run) -> list[tuple]:
-    return [(line["step"], line["accuracy"], line.get("accuracies")) for line in run.metrics() if "accuracy" in line]
-
-
-def test_a_fork_repeats_the_losses_and_a_longer_run_goes_on(store: Store) -> None:
-    run = train(store, task_config())
-    assert run.status().tokens == 24 * 4 * 4  # updates, sequences, tokens
-    step = run.checkpoint_steps()[2]
-    branch = fork(store, run, step)
-    assert branch.status().tokens == step * 4 * 4
-    train_here(branch, quiet=True)
-    assert losses(branch) == losses(run)
-    reopen(run, 30)
-    train_here(run, quiet=True)
-    assert run.status().state == "finished" and run.metrics()[-1]["step"] == 30
-
-
-def test_what_a_run_says_of_itself(store: Store) -> None:
-    run = train(store, task_config("adding", lag=2, corpus={"mixed": True, "lag": 6}))
-    line = run.metrics()[-1]
-    assert list(line["accuracies"]) == [str(lag) for lag in sorted({6, *TEST_LAGS})]
-    assert line["accuracy"] == line["accuracies"]["6"]
-    data = TaskData.of(run.config().corpus)
-    assert sum(len(batch.inputs) for batch in data.tests[200]) == TEST_SEQUENCES
-    assert run.data()["fingerprint"] == data.fingerprint and run.data()["vocab_size"] == data.tokenizer.vocab_size
-    assert run.baselines() == {"uniform": TASK["adding"].guess_loss, "ngram": {}, "counted_tokens": 0}
-    assert run.samples() == [] and run.breakdown() == {}
-    document = train_document(run)
-    assert document["accuracies"] == line["accuracies"] and document["bits_per_char"] is None
-    json.dumps(document, allow_nan=False)
-
-
-def test_generating_and_scoring_work_on_a_run(store: Store) -> None:
-    run = train(store, task_config())
-    pieces = list(ask_generate(store, run.id, prompt="c13?", strategy="greedy", max_new_tokens=1))
-    assert len(pieces[-1]["tokens"]) <= 1
-    assert len(next(ask_score(store, run.id, "c13?c"))["tokens"]) == 5
-    with pytest.raises(LmvizError, match="z"):
-        list(ask_generate(store, run.id, prompt="z", strategy="greedy", max_new_tokens=1))
-
-
-def test_the_range_test_takes_tasks(store: Store) -> None:
-    pieces = list(ask_learning_rates(store, task_config().model_dump(mode="json")))
-    assert sum(len(piece["trials"]) for piece in pieces) > 10
-
-
-def test_two_lags_are_two_texts(store: Store) -> None:
-    short, long = train(store, task_config(lag=2)), train(store, task_config(lag=3))
-    views = [read_view(short, "short"), read_view(long, "long")]
-    assert not same_text(views) and leads(views) == []
-    again = read_view(train(store, task_config("remember-first", "rnn", lag=2)), "rnn")
-    assert same_text([views[0], again]) and {lead.axis for lead in leads([views[0], again])} >= {"step"}
-    assert len({data_of("copy", 5, mixed).fingerprint for mixed in (False, True)}) == 2
-
-
 @pytest.mark.parametrize(
     ("sections", "words"),
     [
@@ -263,18 +203,6 @@ def test_what_does_not_go_together_is_refused(sections: dict, words: str) -> Non
         values[section] = settings if section == "model" else {**values[section], **settings}
     with pytest.raises(ConfigError, match=words):
         validated(values)
-
-
-def test_a_gpt_must_hold_the_sequence_and_a_recurrent_model_need_not(store: Store) -> None:
-    run = store.create(task_config("copy", "gpt", lag=27))
-    train_here(run, quiet=True)
-    assert run.status().state == "failed" and "training.context_length=33" in run.status().error["message"]
-    assert longest(run.config().corpus) == 33
-    assert train(store, task_config("copy", "gpt", lag=26)).status().state == "finished"
-    assert train(store, task_config("copy", "rnn", lag=40)).status().state == "finished"
-    with pytest.raises(ConfigError, match="too large"):
-        check_costs(task_config("copy", lag=500, training={"batch_size": 1024, "context_length": 1},
-                                model={"hidden_size": 512}), 13)  # fmt: skip
 
 
 def test_tasks_are_listed_apart_from_texts(tmp_path: Path) -> None:

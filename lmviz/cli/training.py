@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ from lmviz.corpora.tasks import TASK
 from lmviz.errors import N_, ConfigError
 from lmviz.memory import CELLS, LAGS, UPDATES, memory_configs, results, table
 from lmviz.presets import MODEL_PRESETS, SIZES, preset
-from lmviz.runs import Run, Store
+from lmviz.runs import Run, Status, Store
 from lmviz.settings import apply_settings
 
 
@@ -121,24 +122,22 @@ def memory(
     as_json: JsonOption = False,
 ) -> None:
     """Which cell learns from how far back? Trains all of them at every lag; the runs stay."""
-    from lmviz.training.foreground import train_here
-
     with spoken():
         steps = numbers(lags, "--lags")
         group = f"memory-{secrets.token_hex(4)}"
         configs = memory_configs(task, models.split(","), steps, updates, seed or 0, mixed=mixed, group=group)
-        runs = [Store(store).create(config) for config in configs]
     start = time.monotonic()
-    with spoken(1):
-        for run in runs:
-            train_here(run, quiet=as_json)
+    runs, failed = _train_all(Store(store), configs, as_json)
     rows, chance = results(runs), TASK[task].chance
-    if not as_json:
-        return typer.echo(f"{table(rows)}\nchance {chance:.3f}")
-    seconds = round(time.monotonic() - start, 2)
-    keys = ("run", "model", "settings", "lag", "accuracy")
-    short = [{key: row[key] for key in keys} for row in rows]
-    show({"task": task, "updates": updates, "chance": chance, "seconds": seconds, "rows": short})
+    if as_json:
+        seconds = round(time.monotonic() - start, 2)
+        keys = ("run", "model", "settings", "lag", "accuracy")
+        short = [{key: row[key] for key in keys} for row in rows]
+        show({"task": task, "updates": updates, "chance": chance, "seconds": seconds, "rows": short})
+    else:
+        typer.echo(f"{table(rows)}\nchance {chance:.3f}")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _train_config(
@@ -159,17 +158,37 @@ def _train_config(
     return config.model_copy(update={"corpus": usable_corpus(config.corpus)})
 
 
-def _train(run: Run, as_json: bool) -> None:
-    """Train in this process, with progress on standard error; Ctrl-C leaves a stopped run that can go on."""
-    from lmviz.summary import perplexity_words, train_document
+def _train_all(store: Store, configs: Sequence[RunConfig], quiet: bool) -> tuple[list[Run], bool]:
+    """Make and train a run for each, up to Ctrl-C. Returns them, and whether one failed."""
+    runs, failed = [], False
+    for config in configs:
+        runs.append(store.create(config))  # each in its turn: after Ctrl-C none is left for a server to take up
+        state = _train_here(runs[-1], quiet).state
+        failed = failed or state == "failed"
+        if state == "stopped":
+            break
+    return runs, failed
+
+
+def _train_here(run: Run, quiet: bool) -> Status:
+    """Train in this process, with progress on standard error; Ctrl-C leaves a stopped run that can go on. Why a run
+    failed is said as well.
+    """
     from lmviz.training.foreground import train_here
 
     with spoken(1):
-        train_here(run, quiet=as_json)
+        status = train_here(run, quiet=quiet)
+    if status.error:
+        typer.echo(status.error["message"], err=True)
+    return status
+
+
+def _train(run: Run, as_json: bool) -> None:
+    """Train in this process and say how good the model is."""
+    from lmviz.summary import perplexity_words, train_document
+
+    _train_here(run, as_json)
     document = train_document(run)
-    error = run.status().error
-    if error:
-        typer.echo(error["message"], err=True)
     if as_json:
         show(document)
     elif document["val_loss"] is not None:

@@ -1,8 +1,8 @@
 """Tasks that ask for memory: corpora that are no texts, but sequences made anew for every batch. No torch.
 
-Each sequence gives something to remember, lets `lag` steps pass, and asks for it; only the answer is scored. All tokens
-are single characters, so that a sequence can be typed, generated and scored like any text. How sequences are drawn
-stands in lmviz.training.task_data.
+Each sequence gives something to remember, lets `lag` steps pass, and asks for it; only the answer is scored. It begins
+with <begin>, as any text does; all other tokens are single characters, so that it can be typed, generated and scored
+like a text. How sequences are drawn stands in lmviz.training.task_data.
 
 Papers: Hochreiter and Schmidhuber 1997, Long short-term memory (adding, and long lags as a test of memory);
 Arjovsky, Shah and Bengio 2016, Unitary evolution recurrent neural networks (copy, and adding as most read it today).
@@ -34,6 +34,11 @@ COPIED = 3
 """Letters that `copy` gives; the papers give 10 and train for longer."""
 TEST_LAGS = (5, 10, 20, 50, 100, 200)
 """Lags at which a run with mixed lags is measured, whichever it is trained with."""
+TEST_TOKENS = 2**14
+"""Tokens that a validation reads, about, as on a text: nobody else has a turn meanwhile."""
+TEST_SEQUENCES = (64, 256)
+"""Fewest and most sequences of a validation at one lag: an accuracy of one half is then known to 0.06 and 0.03 (one
+standard deviation)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Task:
     symbols: str
     """Its tokens, a character each."""
     length: Callable[[int], int]
-    """Lag -> tokens that are read of one sequence."""
+    """Lag -> tokens that are read of one sequence, <begin> first."""
     scored: int
     """Answers in one sequence."""
     chance: float
@@ -72,7 +77,7 @@ TASK: dict[str, Task] = {
             " letter, lag steps before the question. Only the answer is scored."
         ),
         symbols=LETTERS + NOISE + QUESTION,
-        length=lambda lag: lag + 1,
+        length=lambda lag: lag + 2,
         scored=1,
         chance=1 / len(LETTERS),
         guess_loss=math.log(len(LETTERS)),
@@ -86,7 +91,7 @@ TASK: dict[str, Task] = {
             " text, the model reads the right letter after each answer, where the papers give it blanks."
         ),
         symbols=LETTERS + BLANK + GO,
-        length=lambda lag: lag + 2 * COPIED,
+        length=lambda lag: lag + 2 * COPIED + 1,
         scored=COPIED,
         chance=1 / len(LETTERS),
         guess_loss=math.log(len(LETTERS)),
@@ -100,7 +105,7 @@ TASK: dict[str, Task] = {
             " numbers and measure the squared error; and their first mark may come later."
         ),
         symbols=DIGITS + MARKED + SUMS + QUESTION,
-        length=lambda lag: lag + 1,
+        length=lambda lag: lag + 2,
         scored=1,
         chance=max(_sum_shares()),
         guess_loss=-sum(share * math.log(share) for share in _sum_shares()),
@@ -126,6 +131,13 @@ def measured_lags(corpus: CorpusConfig) -> tuple[int, ...]:
     """Lags at which a run is measured: its own; with mixed lags TEST_LAGS as well."""
     _, lag = task_of(corpus)
     return tuple(sorted({lag, *TEST_LAGS})) if corpus.mixed else (lag,)
+
+
+def sequences_tested(corpus: CorpusConfig, lag: int) -> int:
+    """How many sequences a validation reads at one of the measured lags; all of them share TEST_TOKENS."""
+    task, _ = task_of(corpus)
+    fewest, most = TEST_SEQUENCES
+    return min(most, max(fewest, TEST_TOKENS // len(measured_lags(corpus)) // task.length(lag)))
 
 
 def longest(corpus: CorpusConfig) -> int:

@@ -12,12 +12,15 @@ import torch
 from filelock import Timeout
 
 from lmviz.errors import N_, RunError
-from lmviz.runs import Run
+from lmviz.runs import Run, Status
 from lmviz.training.session import Session
 
 
-def train_here(run: Run, *, quiet: bool = False) -> None:
+def train_here(run: Run, *, quiet: bool = False) -> Status:
     """To the end, or to Ctrl-C, which leaves the run stopped with everything kept.
+
+    Returns:
+        Where it stands then; a full disk may have refused to keep it.
 
     Raises:
         RunError: another process is training this run.
@@ -41,6 +44,7 @@ def train_here(run: Run, *, quiet: bool = False) -> None:
     if not quiet:
         _progress(session)
         sys.stderr.write("\n")
+    return session.status
 
 
 @contextlib.contextmanager

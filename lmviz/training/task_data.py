@@ -24,22 +24,20 @@ from lmviz.corpora.tasks import (
     NOISE,
     QUESTION,
     SUMS,
+    TEST_TOKENS,
     fingerprint,
     mean_length,
     measured_lags,
     mixed_lag,
+    sequences_tested,
     task_of,
 )
 from lmviz.decoding.generate import evaluating
 from lmviz.models.base import UNSCORED, Batch, LanguageModel
-from lmviz.tokenizers import Tokenizer, char_tokenizer
+from lmviz.tokenizers import BEGIN, Tokenizer, char_tokenizer
 
 TEST_SEED = 20_161_997
 """Of the sequences that every validation measures: the same for all runs, and none of a run's own randomness."""
-TEST_SEQUENCES = 256
-"""Sequences a lag in a validation: an accuracy of one half is then known to 0.03 (one standard deviation)."""
-TEST_TOKENS = 2**14
-"""Tokens measured at once."""
 
 Draw = Callable[["Ids", int, int, torch.Generator], Batch]
 """(ids, lag, B, generator) -> B sequences."""
@@ -83,7 +81,11 @@ def adding(ids: Ids, lag: int, size: int, generator: torch.Generator) -> Batch:
 
 
 def _asked(before: Tensor, asking: Tensor, answers: Tensor) -> Batch:
-    """Inputs (B, T) = before, then what asks for each of the answers; all that comes before is not scored."""
+    """Inputs (B, T) = <begin>, before, then what asks for each of the answers; all but the answers is not scored.
+
+    <begin> is no part of the task, but whatever is asked of a trained model later begins with it (decoding, scoring).
+    """
+    before = torch.cat([torch.full_like(before[:, :1], BEGIN), before], 1)
     return Batch(torch.cat([before, asking], 1), torch.cat([torch.full_like(before, UNSCORED), answers], 1))
 
 
@@ -111,11 +113,11 @@ class TaskData:
 
     def facts(self) -> dict[str, Any]:
         """What data.json tells: there is no text, and as many training tokens as anyone wants."""
-        task, _ = task_of(self.corpus)
+        task, lag = task_of(self.corpus)
         return {
             "fingerprint": self.fingerprint,
             "vocab_size": self.tokenizer.vocab_size,
-            "validation_tokens": TEST_SEQUENCES * task.scored,
+            "validation_tokens": sequences_tested(self.corpus, lag) * task.scored,
             "chance": task.chance,
         }
 
@@ -136,7 +138,7 @@ class TaskData:
         """Lag -> the sequences of every validation, in batches; always the same."""
         found = {}
         for lag in measured_lags(self.corpus):
-            whole = self.draw(lag, TEST_SEQUENCES, torch.Generator().manual_seed(TEST_SEED + lag))
+            whole = self.draw(lag, sequences_tested(self.corpus, lag), torch.Generator().manual_seed(TEST_SEED + lag))
             at_once = max(1, TEST_TOKENS // whole.inputs.shape[1])
             pairs = zip(torch.split(whole.inputs, at_once), torch.split(whole.targets, at_once), strict=True)
             found[lag] = [Batch(inputs, targets) for inputs, targets in pairs]

@@ -19,6 +19,9 @@ from lmviz.ui.memory.lesson import power
 LAG = 20
 """At which the gradient is shown, or the nearest that was trained: long enough to vanish, short enough to learn."""
 
+SEQUENCES = 4
+"""lmviz.training.gradient_recorder.WINDOWS, which is not for a page: it needs torch."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -26,6 +29,8 @@ class Change:
 
     line: Line
     run: str
+    lag: int
+    """It was trained at."""
     accuracy: float | None
     before: Array
     after: Array
@@ -49,7 +54,7 @@ def gradient_section(experiment: Experiment) -> None:
     found = changes(experiment)
     if not found:
         return
-    lag = len(found[0].before) - 1
+    lag = found[0].lag
     st.subheader(_("What the gradient says, before and after training"), anchor=False)
     st.markdown(change_words(found, lag))
     lowest = min(float(values[values > 0].min(initial=1.0)) for c in found for values in (c.before, c.after))
@@ -60,8 +65,8 @@ def gradient_section(experiment: Experiment) -> None:
     st.caption(_(
         "Gradient of the answer's loss with respect to the state so many steps before it, relative to the last state;"
         " of the LSTM its cell state. Dotted: at birth; bold: after training at lag {lag}. Above each: its factor a"
-        " step before → after. Mean over 4 test sequences, float64."
-    ).format(lag=lag))  # fmt: skip
+        " step before → after. Mean over {count} test sequences, float64."
+    ).format(lag=lag, count=SEQUENCES))  # fmt: skip
     ids = ",".join(change.run for change in found[-MAX_CARDS:])
     st.page_link(
         "pages/gradients.py", label=_("Watch these gradients while they learn"), icon=":material/trending_down:",
@@ -80,19 +85,19 @@ def changes(experiment: Experiment) -> list[Change]:
     found = []
     for line in alone:
         if (row := line.at(lag)) and (curves := _first_and_last(runs[row["run"]])):
-            found.append(Change(line, row["run"], row["accuracy"], *curves))
+            found.append(Change(line, row["run"], lag, row["accuracy"], *curves))
     return found
 
 
 def _first_and_last(run: Run) -> tuple[Array, Array] | None:
-    """Of the top layer, its cell state where it has one."""
+    """Of the top layer, its cell state where it has one; without the state after <begin>, which remembers nothing."""
     lines = run.gradients()
     if len(lines) < 2:
         return None
     state = next((name for name in ("grad.cell", "grad.hidden") if name in lines[0]), None)
     if state is None:
         return None
-    first, last = (relative(np.array(line[state][-1], np.float64)) for line in (lines[0], lines[-1]))
+    first, last = (relative(np.array(line[state][-1][:-1], np.float64)) for line in (lines[0], lines[-1]))
     return first, last
 
 

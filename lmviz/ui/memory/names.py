@@ -6,7 +6,7 @@ from lmviz.ui.theme import RunStyle, run_style
 
 
 def cell_name(cell: str) -> str:
-    """The name of one of lmviz.memory.CELLS."""
+    """The name of one of lmviz.memory.CELLS; `carry` is what the addresses of page Gradients have for nvsi+carry."""
     return cell_label("carry" if cell == "nvsi+carry" else cell)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from lmviz.corpora.tasks import TASK
+from lmviz.corpora.tasks import TASK, measured_lags, sequences_tested
 from lmviz.errors import LmvizError
 from lmviz.memory import REMEMBERED
 from lmviz.runs import Run
@@ -124,9 +124,10 @@ def caption(experiment: Experiment) -> str:
     words = [
         _(
             "{task}: a run for every mark, {updates} updates, 64 units, seed {seed}. Share of right answers on the same"
-            " 256 sequences that are not trained on; a cell remembers if it is {enough} or more. Marks at one lag stand"
-            " side by side."
+            " {count} sequences that are not trained on; a cell remembers if it is {enough} or more. Marks at one lag"
+            " stand side by side."
         ).format(
+            count=tested(experiment),
             enough=f"{REMEMBERED:.0%}",
             task=_(TASK[config.corpus.name].title),
             updates=config.training.steps,
@@ -138,6 +139,13 @@ def caption(experiment: Experiment) -> str:
     if not experiment.active and any(row["state"] != "finished" for row in experiment.single):
         words.append(_("Some runs were stopped before their end."))
     return " ".join(words)
+
+
+def tested(experiment: Experiment) -> str:
+    """How many sequences an accuracy is measured on, from the fewest to the most: "256", "64–227"."""
+    corpora = [run.config().corpus for run in experiment.runs]
+    counts = {sequences_tested(corpus, lag) for corpus in corpora for lag in measured_lags(corpus)}
+    return "–".join(map(str, sorted({min(counts), max(counts)})))
 
 
 def table(experiment: Experiment) -> str:
