@@ -15,7 +15,7 @@ begin(
     _("Language models, live"),
     _(
         "Pick a text, put a few architectures side by side, and watch them learn it. Open any of them up at any moment"
-        " of its training. Every figure is measured from the model you see; nothing is drawn from a table."
+        " of its training. Every figure is measured from the model you see; what an article claims is drawn as a claim."
     ),
 )
 
@@ -23,6 +23,8 @@ cache.jobs()
 with st.container(horizontal=True):
     if st.button(_("Train models"), icon=":material/play_circle:", type="primary"):
         st.switch_page("pages/train.py")
+    if st.button(_("See how far back they learn"), icon=":material/trending_down:"):
+        st.switch_page("pages/gradients.py")
     if st.button(_("Let a model write"), icon=":material/edit_note:"):
         st.switch_page("pages/generate.py")
     if st.button(_("See all runs"), icon=":material/folder_open:"):

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 from test_pages import places, visit  # noqa: F401  (fixtures)
 
+from lmviz.config import RNNConfig
+from lmviz.inspect.at_birth import newborn
 from lmviz.jobs.questions import QUESTIONS
 from lmviz.ui.address import to_address
 from lmviz.ui.figures.gradients import CLAIMS, FLOOR, Curve, Words, gradient_figure
@@ -108,9 +111,9 @@ def test_at_the_edge_of_chaos_the_rnn_keeps_its_gradient() -> None:
         ([path("rnn", 0.5), path("gru", 0.7)], View(), "Every gradient vanishes; GRU lasts longest: 1/1000 after 20"),
         ([path("rnn", 0.5)], View(), "RNN vanishes: 1/1000 is left after 10 steps"),
         ([path("rnn", 1.3), path("gru", 0.7)], View(), "RNN explodes"),
-        ([path("rnn", 1.3), path("nvsi", 1.2)], View(), "RNN, NVSI-RNN explode"),
+        ([path("rnn", 1.3), path("nvsi", 1.2)], View(), "RNN and NVSI-RNN explode"),
         ([path("rnn", 0.5), path("lstm", 0.5), path("lstm", 0.99, "cell")], View(), "Only LSTM still learns from 99"),
-        ([path("rnn", 0.5), path("gru", 0.99), path("lstm", 0.99)], View(), "GRU, LSTM still learn from 99 steps"),
+        ([path("rnn", 0.5), path("gru", 0.99), path("lstm", 0.99)], View(), "GRU and LSTM still learn from 99 steps"),
         ([path("rnn", 0.99), path("gru", 0.99)], View(), "Nothing vanishes within 99 steps"),
         ([path("rnn", 1.0), path("gru", 1.0)], View(every_step=True), "With a loss at every step nothing seems"),
         ([path("rnn", 0.46), path("nvsi", 0.25)], View(claims=True), "Not as claimed: NVSI-RNN keeps 0.25 a step"),
@@ -123,12 +126,24 @@ def test_the_title_states_the_finding(paths: list[Path], view: View, words: str)
 
 @pytest.mark.parametrize(
     ("decay", "horizon", "words"),
-    [(0.5, 9.97, "10.0 steps"), (0.9, 65.6, "66 steps"), (0.9999, 69_074, "over 10,000 steps"), (1.0, None, "never"),
-     (1.2, None, "never"), (None, None, "–")],
+    [(0.5, 9.97, "about 10 steps"), (0.9, 65.6, "about 66 steps"), (0.9999, 69_074, "over 10,000 steps"),
+     (1.0, None, "never"), (1.2, None, "never"), (None, None, "–")],
 )  # fmt: skip
 def test_the_table_says_when_a_thousandth_is_left(decay: float | None, horizon: float | None, words: str) -> None:
     row = Path("gru", "hidden", [1.0, 0.5], decay, horizon, {"z": 0.51}, {})
     assert f"<td class='number'>{words}</td>" in table([row])
+
+
+def test_the_table_takes_the_end_from_the_curve() -> None:
+    row = Path("gru", "hidden", [1.0, 0.1, 0.01, 0.0009, 0.0001], 0.1, 3.0, {"z": 0.51}, {})
+    assert "<td class='number'>3 steps</td>" in table([row])
+
+
+def test_hidden_size_and_length_change_nothing_else() -> None:
+    """The input grows with the hidden state, as the command has it; a longer sequence has the same weights."""
+    assert {cell["embedding_dim"] for cell in question(View(hidden=256))["cells"]} == {256}
+    short, long = (newborn(RNNConfig(hidden_size=16), length, 3)[0] for length in (20, 50))
+    assert torch.equal(short.layers[0].weight_hh, long.layers[0].weight_hh)
 
 
 # ---- what it draws ----

@@ -32,9 +32,12 @@ def gradients(
     as_json: JsonOption = False,
 ) -> None:
     """How far back does learning reach? Norm of the last loss's gradient at every earlier state, by lag."""
+    import torch
+
     from lmviz.inspect.command import cells_of, table
     from lmviz.jobs.questions import ask_gradients, ask_run_gradients
 
+    torch.set_num_threads(1)  # as a page has it: where a cell is chaotic, another order of sums is another number
     how = {"every_step": every_step, "jacobian": True, "spectra": True}
     with spoken():
         if run is not None:

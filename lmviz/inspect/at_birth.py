@@ -20,12 +20,13 @@ CellConfig = RNNConfig | NVSIConfig | GRUConfig | LSTMConfig
 def newborn(config: CellConfig, length: int, seed: int, input_scale: float = 1.0) -> tuple[RecurrentModel, Tensor]:
     """A model with its initial weights, in float64, and random tokens (SEQUENCES, length + 1).
 
-    Its input, the embedding, is N(0, 1) times `input_scale`. The seed decides the weights and the tokens.
+    Its input, the embedding, is N(0, 1) times `input_scale`. The seed decides the weights and the tokens; the weights
+    are the same for every length.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        tokens = torch.randint(VOCABULARY, (SEQUENCES, length + 1))
         model = in_float64(build_model(config, VOCABULARY, length))
+        tokens = torch.randint(VOCABULARY, (SEQUENCES, length + 1))
     with torch.no_grad():
         model.embedding.weight.mul_(input_scale)
     return model, tokens

@@ -6,12 +6,13 @@ themselves: no compiled file to forget.
 """
 
 import gettext
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from pydantic import BaseModel
@@ -72,6 +73,11 @@ def _(message: str) -> str:
 def ngettext(singular: str, plural: str, count: int) -> str:
     """The form that fits a count: `ngettext("{n} run", "{n} runs", n).format(n=n)`."""
     return translations(language()).ngettext(singular, plural, count)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as the language lists them: "RNN, GRU, and LSTM"; "RNN、GRU和LSTM"."""
+    return str(format_list(names, "standard", language()))
 
 
 def translate_error(error: LmvizError | Mapping[str, Any]) -> str:

@@ -108,6 +108,11 @@ def _controls(view: RunView) -> None:
             st.page_link(
                 "pages/generate.py", label=_("Let it write"), icon=":material/edit_note:", query_params={"run": run_id}
             )
+            if view.kind in ("rnn", "nvsi", "gru", "lstm"):
+                st.page_link(
+                    "pages/gradients.py", label=_("Its gradients"), icon=":material/trending_down:",
+                    query_params={"part": "learning", "runs": run_id},
+                )  # fmt: skip
             fork_control(view.run)
             longer_control(view.run)
 

@@ -14,7 +14,7 @@ VANISHED = 1e-3
 EXPLODED = 10.0
 """Above this multiple it counts as exploded; what wanders around 1 does not."""
 
-FLOOR = 1e-20
+FLOOR = 1e-9
 """Where the y-axis ends unless the whole range is asked for. The data go on."""
 
 CLAIM_LAGS = (1, 5, 10, 15, 20, 25, 30)
@@ -138,8 +138,6 @@ class Block:
     label: str
     style: RunStyle
     values: Sequence[float]
-    gate: bool
-    """Whether it makes a gate; the other blocks make the new content."""
 
 
 def spectrum_figure(blocks: Sequence[Block], *, title: str, x: str, y: str) -> go.Figure:
@@ -153,10 +151,9 @@ def spectrum_figure(blocks: Sequence[Block], *, title: str, x: str, y: str) -> g
 
 def _spectra(blocks: Sequence[Block]) -> Iterator[dict[str, Any]]:
     for block in blocks:
-        dash, width = ("dot", 1.25) if block.gate else (block.style.dash, 2.5)
         yield {
             "type": "scatter", "mode": "lines", "name": plain(block.label),
             "x": np.arange(1, len(block.values) + 1, dtype=np.float32), "y": np.array(block.values, np.float32),
-            "line": {"color": block.style.color, "dash": dash, "width": width},
+            "line": {"color": block.style.color, "dash": block.style.dash, "width": 2.5},
             "hovertemplate": "%{y:.4f}<extra>%{fullData.name}</extra>",
         }  # fmt: skip

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -16,7 +15,7 @@ from lmviz.ui.gradients import controls, findings
 from lmviz.ui.gradients.equations import CARDS, equation_cards
 from lmviz.ui.gradients.findings import Path, fate_words
 from lmviz.ui.gradients.view import View, question
-from lmviz.ui.i18n import _
+from lmviz.ui.i18n import _, ngettext
 
 HEIGHT = 400
 FAR = 10_000
@@ -40,7 +39,7 @@ def birth() -> None:
         if not paths:
             return
         _figure(paths, view)
-        st.html(table(paths))
+        st.html(table(paths, every_step=view.every_step and view.show == "norm"))
     st.subheader(_("Why: one step back through each cell"), anchor=False)
     st.caption(
         _("On the colour: the term that makes the gradient vanish or survive, with its mean over units and steps.")
@@ -77,7 +76,14 @@ def _figure(paths: Sequence[Path], view: View) -> None:
         finding = findings.title(paths, view)
         figure = _curves(paths, view, finding)
     alt = findings.alt_text(paths, finding)
-    chart(figure, "gradient_chart", height=HEIGHT, alt=alt, caption=findings.caption(view), csv=f"gradient-{view.show}")
+    chart(
+        figure,
+        "gradient_chart",
+        height=HEIGHT,
+        alt=alt,
+        caption=findings.caption(paths, view),
+        csv=f"gradient-{view.show}",
+    )
 
 
 def _curves(paths: Sequence[Path], view: View, finding: str) -> go.Figure:
@@ -97,48 +103,42 @@ def _curves(paths: Sequence[Path], view: View, finding: str) -> go.Figure:
 
 def _spectrum(paths: Sequence[Path]) -> go.Figure:
     blocks = [
-        Block(
-            f"{path.label} · {name}" if len(path.spectrum) > 1 else path.label, path.style, block["singular_values"],
-            name.startswith("gate."),
-        )
-        for path in paths
-        if path.state == "hidden"
-        for name, block in path.spectrum.items()
-    ]  # fmt: skip
+        Block(path.label, path.style, path.content["singular_values"]) for path in paths if path.state == "hidden"
+    ]
     return spectrum_figure(
         blocks, title=findings.spectrum_title(paths), x=_("direction, from the most stretched"),
         y=_("singular value of W_hh"),
     )  # fmt: skip
 
 
-def table(paths: Sequence[Path]) -> str:
+def table(paths: Sequence[Path], *, every_step: bool = False) -> str:
     """HTML: a row a path, figures in columns."""
     heads = [
         _("Cell"),
         _("Factor a step"),
-        _("At this rate 1/1000 after"),
+        _("Below 1/1000 after"),
         _("What happens"),
         _("Mean of the deciding term"),
     ]
     with_radius = any(path.spectrum for path in paths)
     if with_radius:
         heads.append(_("Spectral radius"))
-    rows = "".join(f"<tr>{''.join(_cells(path, with_radius))}</tr>" for path in paths)
+    rows = "".join(f"<tr>{''.join(_cells(path, with_radius, every_step))}</tr>" for path in paths)
     return f"<table class='paths'><tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr>{rows}</table>"
 
 
-def _cells(path: Path, with_radius: bool) -> list[str]:
+def _cells(path: Path, with_radius: bool, every_step: bool) -> list[str]:
     term = CARDS[path.cell].term
     mark = f"<i class='{'dashed' if path.style.dash != 'solid' else 'solid'}' style='--run: {path.style.color}'></i>"
     columns = [
         f"<th>{mark}{escape(path.label)}</th>",
         _figure_cell("–" if path.decay is None else f"{path.decay:.3f}"),
-        _figure_cell(_horizon(path)),
-        f"<td>{escape(fate_words(path.fate))}</td>",
+        _figure_cell(_end(path)),
+        f"<td>{escape(fate_words(path.fate, every_step=every_step))}</td>",
         f"<td><span class='term'>{escape(_pretty(term))}</span> {path.terms[term]:.3f}</td>",
     ]
     if with_radius:
-        columns.append(_figure_cell(_radius(path.spectrum)))
+        columns.append(_figure_cell(f"{path.content['spectral_radius']:.3f}"))
     return columns
 
 
@@ -150,17 +150,14 @@ def _pretty(term: str) -> str:
     return term.replace("^2", "²").replace("-", " − ")
 
 
-def _horizon(path: Path) -> str:
+def _end(path: Path) -> str:
+    """Where it falls below 1/1000: on the curve, or beyond it at the fitted rate."""
+    if path.lasts < len(path.values):
+        return ngettext("{steps} step", "{steps} steps", path.lasts).format(steps=path.lasts)
     if path.decay is None:
         return "–"
-    if path.horizon is None or path.decay >= 1:
+    if path.horizon is None:
         return _("never")
     if path.horizon > FAR:
         return _("over {steps} steps").format(steps=f"{FAR:,}")
-    return _("{steps} steps").format(steps=f"{path.horizon:,.0f}" if path.horizon >= 10 else f"{path.horizon:.1f}")
-
-
-def _radius(spectrum: dict[str, dict[str, Any]]) -> str:
-    """Of the block that makes the new content; gates only scale it."""
-    content = [block for name, block in spectrum.items() if not name.startswith("gate.")]
-    return f"{content[0]['spectral_radius']:.3f}" if content else "–"
+    return _("about {steps} steps").format(steps=f"{max(path.horizon, path.lasts):,.0f}")

@@ -23,10 +23,16 @@ KEY = "birth_"
 """The keys of the controls in the session begin like this."""
 
 
+LAST = "birth_view"
+"""The view as it was when the page was left; its controls forget their values there."""
+
+
 def restore() -> None:
-    """Before the controls: their values, from the address where the session has none."""
+    """Before the controls: their values; from the address, or as this person left them."""
     if KEY + "length" not in st.session_state:
-        _put(from_address(st.query_params.to_dict()))
+        address = st.query_params.to_dict()
+        known = View.model_fields.keys() & address.keys()
+        _put(from_address(address) if known or LAST not in st.session_state else st.session_state[LAST])
 
 
 def current() -> View:
@@ -36,6 +42,7 @@ def current() -> View:
     if values["claims"] == (values["length"] <= CLAIM_LENGTH):
         values["claims"] = None
     view = View.model_validate(values)
+    st.session_state[LAST] = view
     wanted = to_address(view)
     for name in View.model_fields:
         if name in wanted and st.query_params.get(name) != wanted[name]:

@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from lmviz.errors import N_
-from lmviz.inspect.decay import SEQUENCES
+from lmviz.inspect.decay import SEQUENCES, decay, horizon
 from lmviz.ui.figures.gradients import EXPLODED, VANISHED
 from lmviz.ui.gradients.view import View
-from lmviz.ui.i18n import _, ngettext
+from lmviz.ui.i18n import _, listed, ngettext
 from lmviz.ui.theme import RunStyle, label, run_style
+
+LEVEL = 1e-3
+"""Singular values that differ by less are drawn on one another."""
 
 Fate = Literal["explodes", "vanishes", "reaches"]
 
@@ -32,6 +37,11 @@ class Path:
     """Mean of the factors in the cell's Jacobian, see equations.py."""
     spectrum: dict[str, dict[str, Any]]
     """Block of W_hh -> singular_values, spectral_radius; empty if it was not asked for."""
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The block of W_hh that makes the new content; the others make gates, which only scale it."""
+        return next(block for name, block in self.spectrum.items() if not name.startswith("gate."))
 
     @property
     def label(self) -> str:
@@ -67,14 +77,17 @@ def read_paths(answer: dict[str, Any], view: View) -> list[Path]:
         values = entry["jacobian_norm"] if view.show == "jacobian" else entry["norms"]
         if view.show != "jacobian" or entry["state"] == "hidden":
             cell = "carry" if entry["settings"].get("carry") else entry["model"]
+            rate = decay(np.array(values, np.float64))  # of what is drawn
             paths.append(
-                Path(cell, entry["state"], values, entry["decay"], entry["horizon"], entry["terms"],
-                     entry["spectrum"] or {})
-            )  # fmt: skip
+                Path(cell, entry["state"], values, rate, horizon(rate), entry["terms"], entry["spectrum"] or {})
+            )
     return paths
 
 
-def fate_words(fate: Fate) -> str:
+def fate_words(fate: Fate, *, every_step: bool = False) -> str:
+    """With a loss at every step a gradient that is there says nothing about the way from the end to the start."""
+    if every_step and fate == "reaches":
+        return _("own loss at each step")
     return _({"explodes": N_("explodes"), "vanishes": N_("vanishes"), "reaches": N_("reaches the start")}[fate])
 
 
@@ -83,7 +96,7 @@ def title(paths: Sequence[Path], view: View) -> str:
     steps = len(paths[0].values) - 1
     exploding, reaching = (_names(paths, fate) for fate in ("explodes", "reaches"))
     if exploding:
-        return ngettext("{names} explodes", "{names} explode", len(exploding)).format(names=", ".join(exploding))
+        return ngettext("{names} explodes", "{names} explode", len(exploding)).format(names=listed(exploding))
     if view.claims_shown and (words := _not_as_claimed(paths, view)):
         return words
     if not reaching:
@@ -101,7 +114,7 @@ def title(paths: Sequence[Path], view: View) -> str:
         "Only {names} still learns from {steps} steps back",
         "{names} still learn from {steps} steps back",
         len(reaching),
-    ).format(names=", ".join(reaching), steps=steps)
+    ).format(names=listed(reaching), steps=steps)
 
 
 def _not_as_claimed(paths: Sequence[Path], view: View) -> str:
@@ -121,21 +134,23 @@ def _names(paths: Sequence[Path], fate: str) -> list[str]:
 
 
 def spectrum_title(paths: Sequence[Path]) -> str:
-    most, name = max((max(block["singular_values"]), path.label) for path in paths for block in path.spectrum.values())
-    if most <= 1:
-        return _("No recurrent weights stretch: the largest factor is {value}, of {name}").format(
-            value=f"{most:.2f}", name=name
-        )
-    return _("The recurrent weights stretch by up to {value}, those of {name}").format(value=f"{most:.2f}", name=name)
+    """The largest singular value; where all cells share it, of none in particular."""
+    largest = {path.cell: path.content["singular_values"][0] for path in paths}
+    cell = max(largest, key=largest.__getitem__)
+    value = f"{largest[cell]:.2f}"
+    if largest[cell] - min(largest.values()) < LEVEL:
+        return _("The recurrent weights of all stretch by up to {value}").format(value=value)
+    return _("The recurrent weights stretch by up to {value}, those of {name}").format(
+        value=value, name=cell_label(cell)
+    )
 
 
-def caption(view: View) -> str:
+def caption(paths: Sequence[Path], view: View) -> str:
     """What is measured and over what."""
     if view.show == "spectrum":
         return _(
-            "Singular values of the recurrent weights, from the largest: by how much W_hh stretches each of its"
-            " directions. Bold: what makes the new content; thin: the gates. If all are below 1, the plain RNN cannot"
-            " explode."
+            "Singular values of the recurrent weights that make the new content, from the largest: by how much W_hh"
+            " stretches each of its directions. If all are below 1, the plain RNN cannot explode."
         )
     if view.show == "jacobian":
         what = _(
@@ -143,20 +158,25 @@ def caption(view: View) -> str:
             " norm of the product of their Jacobians."
         )
     elif view.every_step:
-        what = _(
-            "Gradient of the sum of the losses of ALL steps. It looks flat because each state's own loss outweighs all"
-            " that comes from later: a dashboard that draws training gradients by step shows that nothing vanishes."
-        )
+        what = _("Gradient of the sum of the losses of ALL steps, relative to the last state.") + " "
+        values = [value for path in paths for value in path.values]
+        if max(values) < EXPLODED and min(values) > 1 / EXPLODED:
+            what += _(
+                "It looks flat because each state's own loss outweighs all that comes from later: a dashboard that"
+                " draws training gradients by step shows that nothing vanishes."
+            )
+        else:
+            what += _("Each state's own loss is a part of it, beside what comes from later steps.")
     else:
         what = _(
             "Gradient of the LAST step's loss with respect to the state so many steps before, relative to the last"
             " state."
         )
     count = 1 if view.show == "jacobian" else SEQUENCES
-    over = ngettext(
-        "Untrained cells, {count} random sequence of {length} steps, float64.",
-        "Untrained cells, mean over {count} random sequences of {length} steps, float64.",
-        count,
+    over = (
+        _("Untrained cells, one random sequence of {length} steps, float64.")
+        if count == 1
+        else _("Untrained cells, mean over {count} random sequences of {length} steps, float64.")
     )
     return what + " " + over.format(count=count, length=view.length)
 

@@ -19,7 +19,6 @@ CELL_NAMES: tuple[CellName, ...] = ("rnn", "nvsi", "carry", "gru", "lstm")
 Quantity = Literal["norm", "jacobian", "spectrum"]
 
 HIDDEN_SIZES = (16, 32, 64, 128, 256)
-EMBEDDING_DIM = 64
 JACOBIAN_COST = 100 * 128**3
 """Steps times units cubed up to which a Jacobian product is shown: five cells then take about two seconds."""
 
@@ -102,7 +101,7 @@ def _cell(name: CellName, view: View) -> dict[str, Any]:
     return {
         "kind": "nvsi" if name == "carry" else name,
         "hidden_size": view.hidden,
-        "embedding_dim": EMBEDDING_DIM,
+        "embedding_dim": view.hidden,
         "init": view.init,
         "gain": view.gain,
         **biases.get(name, {}),

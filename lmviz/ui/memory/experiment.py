@@ -10,7 +10,7 @@ from typing import Any
 
 from lmviz.memory import CELLS, REMEMBERED, results
 from lmviz.runs import ACTIVE, Run
-from lmviz.ui.i18n import _, ngettext
+from lmviz.ui.i18n import _, listed, ngettext
 from lmviz.ui.memory.names import line_name, line_style
 from lmviz.ui.theme import RunStyle
 
@@ -136,5 +136,5 @@ def reach_words(lines: Sequence[Line]) -> str:
         words = _("{names} not even {lag}") if not reach else _("{names} only {lag}")
         if reach == reaches[0]:
             words = ngettext("{names} remembers {lag} steps", "{names} remember {lag} steps", len(names))
-        parts.append(words.format(names=", ".join(names), lag=reach or shortest))
+        parts.append(words.format(names=listed(names), lag=reach or shortest))
     return "; ".join(parts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from lmviz.inspect.decay import Array, decay, relative
+from lmviz.inspect.decay import RECORDED_WINDOWS, Array, decay, relative
 from lmviz.limits import MAX_CARDS
 from lmviz.memory import REMEMBERED
 from lmviz.runs import Run
@@ -18,9 +18,6 @@ from lmviz.ui.memory.lesson import power
 
 LAG = 20
 """At which the gradient is shown, or the nearest that was trained: long enough to vanish, short enough to learn."""
-
-SEQUENCES = 4
-"""lmviz.training.gradient_recorder.WINDOWS, which is not for a page: it needs torch."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def gradient_section(experiment: Experiment) -> None:
         "Gradient of the answer's loss with respect to the state so many steps before it, relative to the last state;"
         " of the LSTM its cell state. Dotted: at birth; bold: after training at lag {lag}. Above each: its factor a"
         " step before → after. Mean over {count} test sequences, float64."
-    ).format(lag=lag, count=SEQUENCES))  # fmt: skip
+    ).format(lag=lag, count=RECORDED_WINDOWS))  # fmt: skip
     ids = ",".join(change.run for change in found[-MAX_CARDS:])
     st.page_link(
         "pages/gradients.py", label=_("Watch these gradients while they learn"), icon=":material/trending_down:",
