@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from test_pages import places, visit, words  # noqa: F401
 from test_training import small_config
@@ -198,6 +199,21 @@ def test_what_is_missing_gets_a_sentence(lstm: Run, places: Path, visit: Callabl
         (lstm.path / name).unlink()
     app = visit("gradients", part="learning", runs=lstm.id)
     assert "on their way" in app.info[0].value
+
+
+def test_a_run_that_is_deleted_while_it_is_shown_gets_a_sentence(
+    lstm: Run, places: Path, visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fragment = st.fragment
+
+    def late(function: Callable[..., None] | None = None, **how: Any) -> Any:
+        if function and function.__name__ == "_panel" and lstm.path.exists():
+            Store(places / "runs").delete(lstm)
+        return fragment(function, **how)
+
+    monkeypatch.setattr(st, "fragment", late)
+    app = visit("gradients", part="learning", runs=f"{lstm.id},sample-rnn")
+    assert "no longer there" in app.warning[0].value and len(marks(app)) == 1
 
 
 def test_one_moment_alone_is_a_curve_without_a_player(lstm: Run, visit: Callable[..., AppTest]) -> None:

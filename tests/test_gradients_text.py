@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from test_gradients_learning import figure_of, train
 from test_pages import places, visit  # noqa: F401
 
 from lmviz.jobs.questions import QUESTIONS
 from lmviz.runs import Run, Store
+from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.dependence import dependence_figure
 from lmviz.ui.gradients import reading as words
 from lmviz.ui.gradients.reading import Reading, reading_of, shade
@@ -140,6 +142,23 @@ def test_what_cannot_be_read_gets_a_sentence(gru: Run, visit: Callable[..., AppT
     assert len(app.warning) == 2 and "has never met 2 tokens" in app.warning[0].value and len(shown(app)) == 2
     app = visit("gradients", part="text", run="gone-000000", second="../../etc", token="999", first_step="x")
     assert not app.exception and len(shown(app)) == 2
+
+
+def test_a_run_that_is_deleted_while_it_is_shown_gets_a_sentence(
+    gru: Run, places: Path, visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A click in the fragment calls it with the runs that were there when the page was drawn."""
+    fragment = st.fragment
+
+    def late(function: Callable[..., None] | None = None, **how: Any) -> Any:
+        if function and function.__name__ == "_answers" and gru.path.exists():
+            Store(places / "runs").delete(gru)
+        return fragment(function, **how)
+
+    monkeypatch.setattr(st, "fragment", late)
+    app = visit("gradients", part="text", run="sample-rnn", second=gru.id, text="the way")
+    assert [box.value for box in app.warning] == [f"The run {markdown_safe(gru.id)} is no longer there."]
+    assert len(shown(app)) == 1
 
 
 def test_without_a_recurrent_model_the_way_to_one_is_shown(

@@ -18,6 +18,7 @@ from lmviz.ui.gradients.address import remember, restore
 from lmviz.ui.gradients.history import STATES
 from lmviz.ui.gradients.reading import Reading, reading_of
 from lmviz.ui.i18n import _
+from lmviz.ui.live import find
 from lmviz.ui.run_picker import steady_title
 from lmviz.ui.theme import plain
 
@@ -105,8 +106,11 @@ def default_text(run: Run) -> str:
 
 
 def _answers(chosen: Sequence[tuple[Run, int]], text: str) -> None:
-    """Below the controls of models and text: all that a click on a token changes."""
-    answers = _ask(chosen, text)
+    """Below the controls of models and text: all that a click on a token changes. A run may be deleted between two
+    clicks.
+    """
+    there = {run.id for run in find([run.id for run, _step in chosen])}
+    answers = _ask([(run, step) for run, step in chosen if run.id in there], text)
     if not answers:
         return
     state, tau = _controls([answer for _name, answer in answers])
