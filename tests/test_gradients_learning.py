@@ -154,15 +154,15 @@ def test_runs_state_layer_and_moment_stand_in_the_address(
     lang: str,
 ) -> None:
     rnn = train(places, "rnn")
-    app = visit("gradients", part="learning", runs=f"{lstm.id},{rnn.id}", step="2", state="cell", layer="1", lang=lang)
+    app = visit("gradients", part="learning", runs=f"{lstm.id},{rnn.id}", step="4", state="cell", layer="1", lang=lang)
     assert app.multiselect(key="learning_runs").value == [lstm.id, rnn.id]
-    assert app.select_slider(key="moment_slider").value == 2 and marks(app) == [2, 2]
+    assert app.select_slider(key="moment_slider").value == 4 and marks(app) == [2, 2]
     expected = read_history(read_view(lstm), run_style("lstm"), "cell", 1)
     drawn = figure_of(app, "learning_moment")["data"][1]["y"]
     y = np.frombuffer(base64.b64decode(drawn["bdata"]), drawn["dtype"])
     assert expected
     np.testing.assert_allclose(y, expected.shares[2])
-    app.select_slider(key="moment_slider").set_value(8).run()
+    app.select_slider(key="moment_slider").set_value(16).run()
     app.segmented_control(key="learning_state").set_value("hidden").run()
     app.multiselect(key="learning_runs").set_value([rnn.id]).run()
     assert app.select_slider(key="moment_slider").value == 40 and "step" not in app.query_params

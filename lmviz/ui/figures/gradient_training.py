@@ -41,6 +41,8 @@ class Panel:
     """Heads its map, as Plotly may show it, already translated; empty for none."""
     moment: int
     """Index of the moment that is looked at."""
+    now: str
+    """Names its curve at that moment."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def _curves(panel: Panel, words: CurveWords) -> Iterator[dict[str, Any]]:
             "name": plain(words.birth.format(name=panel.label)), "line": {**line, "width": 1.5, "dash": "dot"},
         }  # fmt: skip
     yield {
-        "type": "scatter", "mode": "lines", "x": lags, "y": panel.shares[panel.moment], "name": plain(panel.label),
+        "type": "scatter", "mode": "lines", "x": lags, "y": panel.shares[panel.moment], "name": plain(panel.now),
         "line": {**line, "width": 2.5, "dash": panel.style.dash},
     }  # fmt: skip
 

@@ -186,8 +186,8 @@ def _moment(histories: Sequence[History], step: int) -> None:
 def _panels(histories: Sequence[History], step: int) -> list[Panel]:
     return [
         Panel(words.name_of(one), one.style, one.steps, one.shares, one.reach,
-              words.heading(one) if len(histories) > 1 else "", one.index(step))
-        for one in histories
+              words.heading(one) if len(histories) > 1 else "", one.index(step), now)
+        for one, now in zip(histories, words.moment_names(histories, step), strict=True)
     ]  # fmt: skip
 
 
