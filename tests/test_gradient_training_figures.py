@@ -9,7 +9,7 @@ from lmviz.ui.gradients import learning_words
 from lmviz.ui.gradients.history import History, moments
 from lmviz.ui.theme import run_style
 
-MAP_WORDS = MapWords("finding", "updates", "lag", "%{x} %{y} %{z}", "%{x} %{text}")
+MAP_WORDS = MapWords("finding", "updates", "lag", "%{x} %{y} %{z}", "%{x} %{text}", "share")
 CURVE_WORDS = CurveWords("finding", "lag", "norm", "{name} at birth", "1/1000")
 UPDATE_WORDS = UpdateWords("finding", "updates", "norm", "{name} after", "clip {norm}")
 
@@ -89,6 +89,7 @@ def test_parameters_are_rows_of_a_map() -> None:
     drawn = parameter_figure(np.array([1, 2]), ["a", "<b>"], norms, title="", x="", hover="", bar="").data[0]
     assert list(drawn.y) == ["a", "&lt;b&gt;"]
     np.testing.assert_allclose(drawn.z, [[0, -2], [np.nan, np.nan]])
+    np.testing.assert_array_equal(drawn.customdata, norms)
 
 
 # ---- what is said ----

@@ -18,7 +18,7 @@ from texts import prose
 from lmviz.compare import read_view
 from lmviz.runs import Run, Store, write_lines
 from lmviz.training.foreground import train_here
-from lmviz.ui.gradients import player
+from lmviz.ui.gradients import learning_words, player
 from lmviz.ui.gradients.history import (
     clipped_share,
     has_cell,
@@ -90,6 +90,22 @@ def test_the_clipped_share_counts_updates(lstm: Run) -> None:
     assert clipped_share(read_view(lstm)) == pytest.approx(3 / 11)
     write_lines(lstm.path / "metrics.jsonl", [{"step": 1}])
     assert clipped_share(read_view(lstm)) is None
+
+
+@pytest.mark.parametrize(
+    ("shares", "title"),
+    [
+        ([0.0], "No update had to be clipped"), ([0.001, 0.0], "Hardly any update was clipped"),
+        ([0.25], "25.0% of the updates were clipped"), ([0.1, 0.5], "run 1 was clipped most: 50.0% of its updates"),
+        ([0.5, 0.5], "None was clipped clearly more than the others: at most 50.0% of the updates"),
+    ],
+)  # fmt: skip
+def test_who_was_clipped_most_is_said_only_if_one_leads(lstm: Run, shares: list[float], title: str) -> None:
+    views = []
+    for number, share in enumerate(shares):
+        write_lines(lstm.path / "metrics.jsonl", [{"step": 10, "clipped": share}])
+        views.append(read_view(lstm, f"run {number}"))
+    assert learning_words.update_title(views) == title
 
 
 # ---- the player ----
@@ -193,6 +209,8 @@ def test_what_is_missing_gets_a_sentence(lstm: Run, places: Path, visit: Callabl
     counted = train(places, "ngram")
     app = visit("gradients", part="learning", runs=f"{counted.id},{lstm.id}")
     assert "n-gram is counted" in app.info[0].value and app.multiselect(key="learning_runs").value == [lstm.id]
+    app = visit("gradients", part="learning", runs=counted.id)
+    assert app.info[1].value.startswith("Shown instead: LSTM")
     status = lstm.status()
     lstm.write_status(status.model_copy(update={"state": "queued", "step": 0}))
     for name in ("gradients.jsonl", "metrics.jsonl"):
@@ -237,3 +255,4 @@ def test_a_name_that_a_person_typed_is_only_text(lstm: Run, visit: Callable[...,
     assert "![x]" not in words(app)
     notes = figure_of(app, "learning_map")["layout"]["annotations"]
     assert not any("<img" in note["text"] for note in notes)
+    assert "<img" not in figure_of(app, "learning_parameter_map")["layout"]["title"]["text"]

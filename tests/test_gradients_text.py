@@ -39,11 +39,12 @@ def shades(html: str) -> list[int]:
 def test_the_map_is_the_answer_and_its_chosen_row_framed() -> None:
     one = reading(list("abcd"), 0.5)
     figure = dependence_figure(
-        one.rows, words.names(one.inputs), words.names(one.tokens), 2, title="", x="", y="", hover=""
+        one.rows, words.names(one.inputs), words.names(one.tokens), 2, title="", x="", y="", hover="", bar=""
     )
     drawn = figure.data[0]
     for tau, row in enumerate(one.rows):
         np.testing.assert_allclose(drawn.z[tau][: tau + 1], np.log10(row), atol=1e-6)
+        assert list(drawn.customdata[tau]) == row
         assert np.isnan(drawn.z[tau][tau + 1 :]).all(), "what comes later cannot count"
     assert list(drawn.x) == ["1 <begin>", "2 a", "3 b", "4 c"] and list(drawn.y) == ["1 a", "2 b", "3 c", "4 d"]
     assert (drawn.zmin, drawn.zmax) == (pytest.approx(-3), 0)
@@ -188,6 +189,18 @@ def test_a_run_that_is_deleted_while_it_is_shown_gets_a_sentence(
     app = visit("gradients", part="text", run="sample-rnn", second=gru.id, text="the way")
     assert [box.value for box in app.warning] == [f"The run {markdown_safe(gru.id)} is no longer there."]
     assert len(shown(app)) == 1
+
+
+def test_a_run_of_the_address_that_cannot_be_shown_gets_a_sentence(
+    gru: Run, places: Path, visit: Callable[..., AppTest]
+) -> None:
+    gpt = train(places, "gpt")
+    app = visit("gradients", part="text", run="gone-000000", second=gpt.id, text="the way")
+    assert len(app.warning) == 1 and "no longer there" in app.warning[0].value
+    gone, stateless = (box.value.replace("\\", "") for box in app.info)
+    assert gone.endswith("is shown instead.") and "sample-rnn" in gone
+    assert f"The run {gpt.id} has no state" in stateless and "sample-gru" in stateless
+    assert not visit("gradients", part="text", run=gru.id).info
 
 
 def test_without_a_recurrent_model_the_way_to_one_is_shown(

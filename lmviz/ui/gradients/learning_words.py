@@ -15,6 +15,9 @@ LONGEST_NAME = 24
 LEAD = 1.25
 """By which factor one run has to lead to be named: below it the windows that were measured may make the difference."""
 
+HARDLY = 0.01
+"""Share of clipped updates below which hardly any was."""
+
 
 def name_of(history: History) -> str:
     return _("{name} (cell state)").format(name=history.label) if history.state == "cell" else history.label
@@ -145,10 +148,20 @@ def _reason(view: RunView) -> str:
 
 
 def update_title(views: Sequence[RunView]) -> str:
-    most, view = max(((clipped_share(view) or 0.0, view) for view in views), key=lambda pair: pair[0])
+    """How often updates were clipped; one run is named only if it leads the others."""
+    shares = sorted(((clipped_share(view) or 0.0, view.label) for view in views), reverse=True)
+    most, name = shares[0]
     if most == 0:
         return _("No update had to be clipped")
-    return plain(_("{name} was clipped most: {share} of its updates").format(name=view.label, share=f"{most:.1%}"))
+    if most < HARDLY:
+        return _("Hardly any update was clipped")
+    if len(shares) == 1:
+        return _("{share} of the updates were clipped").format(share=f"{most:.1%}")
+    if most <= LEAD * shares[1][0]:
+        return _("None was clipped clearly more than the others: at most {share} of the updates").format(
+            share=f"{most:.1%}"
+        )
+    return plain(_("{name} was clipped most: {share} of its updates").format(name=name, share=f"{most:.1%}"))
 
 
 def update_caption(views: Sequence[RunView]) -> str:

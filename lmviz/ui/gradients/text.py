@@ -55,6 +55,9 @@ def text_part() -> None:
 def _model(side: str, runs: Mapping[str, Run]) -> tuple[Run, int]:
     """A run and the moment of its training."""
     default = next(run_id for run_id in (*SAMPLES[side], *runs) if run_id in runs)
+    wanted = st.query_params.get(ADDRESS[side])
+    if wanted and wanted not in runs and st.session_state.get(f"text_{side}") not in runs:
+        _not_shown(wanted, runs[default])
     restore(f"text_{side}", ADDRESS[side], list(runs), default)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -78,6 +81,18 @@ def _model(side: str, runs: Mapping[str, Run]) -> tuple[Run, int]:
         )
     remember(f"{side}_step", step, steps[-1])
     return run, step
+
+
+def _not_shown(run_id: str, instead: Run) -> None:
+    """Why a run of the address is not among the models, and which one takes its place."""
+    if not find([run_id]):  # says that it is gone
+        words = _("{instead} is shown instead.")
+    elif cache.store().get(run_id, allow_paths=False).config().model.kind in RECURRENT:
+        words = _("The run {run} has kept no weights yet; {instead} is shown instead.")
+    else:
+        words = _("The run {run} has no state that goes from step to step; {instead} is shown instead.")
+    name = steady_title(instead)
+    st.info(words.format(run=markdown_safe(run_id), instead=markdown_safe(name)), icon=":material/info:")
 
 
 def _text(run: Run) -> str:
@@ -191,9 +206,9 @@ def _map(title: str, reading: Reading, tau: int, side: str, first: Reading) -> N
 
     read, predicted = ([plain(name) for name in words.names(tokens)] for tokens in (reading.inputs, reading.tokens))
     figure = dependence_figure(
-        reading.rows, read, predicted, tau, title=plain(title), x=_("state after reading"),
+        reading.rows, read, predicted, tau, title=plain(title), x=_("state after reading"), bar=_("share that is left"),
         y=_("loss at"), hover=_("loss at {predicted}, state after {read}: {share}").format(
-            predicted="%{y}", read="%{x}", share="10<sup>%{z:.2f}</sup>"
+            predicted="%{y}", read="%{x}", share="%{customdata:.3~g}"
         ),
     )  # fmt: skip
     chart(
