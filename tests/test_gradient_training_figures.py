@@ -9,7 +9,7 @@ from lmviz.ui.gradients import learning_words
 from lmviz.ui.gradients.history import History, moments
 from lmviz.ui.theme import run_style
 
-MAP_WORDS = MapWords("finding", "updates", "lag", "%{x} %{y} %{z}", "%{x} %{text}")
+MAP_WORDS = MapWords("finding", "updates", "lag", "%{x} %{y} %{z}", "%{x} %{text}", "share")
 CURVE_WORDS = CurveWords("finding", "lag", "norm", "{name} at birth", "1/1000")
 UPDATE_WORDS = UpdateWords("finding", "updates", "norm", "{name} after", "clip {norm}")
 
@@ -22,7 +22,7 @@ def history(factors: list[float], label: str = "GRU", lags: int = 40) -> History
 
 
 def panel(one: History, step: int) -> Panel:
-    return Panel(one.label, one.style, one.steps, one.shares, one.reach, "heading", one.index(step))
+    return Panel(one.label, one.style, one.steps, one.shares, one.reach, "heading", one.index(step), one.label)
 
 
 def test_reach_is_the_first_lag_below_a_thousandth() -> None:
@@ -89,6 +89,7 @@ def test_parameters_are_rows_of_a_map() -> None:
     drawn = parameter_figure(np.array([1, 2]), ["a", "<b>"], norms, title="", x="", hover="", bar="").data[0]
     assert list(drawn.y) == ["a", "&lt;b&gt;"]
     np.testing.assert_allclose(drawn.z, [[0, -2], [np.nan, np.nan]])
+    np.testing.assert_array_equal(drawn.customdata, norms)
 
 
 # ---- what is said ----
@@ -101,9 +102,41 @@ def test_parameters_are_rows_of_a_map() -> None:
         ([history([0.5, 0.1])], "GRU: reach shrinks from 10 to 4 steps"),
         ([history([0.5, 0.5])], "GRU: reach stays at 10 steps"),
         ([history([0.5, 0.99])], "GRU: reach grows from 10 to ≥ 40 steps"),
+        ([history([0.99, 0.999])], "GRU: reach is beyond its window of 40 steps, as at birth"),
         ([history([0.1, 0.5]), history([0.1, 0.3], "RNN")], "GRU reaches furthest: from 4 steps at birth to 10"),
-        ([history([0.1, 0.5]), history([0.1, 0.5], "<i>")], "GRU, &lt;i&gt; reach equally far: 10 steps"),
+        ([history([0.1, 0.5]), history([0.1, 0.45], "<i>")], "GRU, &lt;i&gt; reach about equally far"),
+        (
+            [history([0.1, 0.5]), history([0.1, 0.45], "RNN"), history([0.1], "LSTM")],
+            "GRU, RNN reach furthest, about equally far",
+        ),
+        (
+            [history([0.1, 0.8]), history([0.1, 0.9], "RNN", 20)],
+            "Which one reaches furthest is not known: GRU 31 steps, RNN beyond its window of 20 steps",
+        ),
+        (
+            [history([0.1, 0.99]), history([0.1, 0.8], "RNN", 35)],
+            "GRU reaches furthest: from 4 steps at birth to ≥ 40",
+        ),
     ],
 )
 def test_the_title_states_the_finding(ones: list[History], title: str) -> None:
     assert learning_words.map_title(ones) == title
+
+
+def test_each_run_is_named_with_its_own_step() -> None:
+    long, short = history([0.1, 0.3, 0.5]), history([0.1, 0.3], "RNN")
+    assert learning_words.moment_title([long, short], 0) == (
+        "At birth 1/1000 is left after so many steps: GRU 4, RNN 4"
+    )
+    assert learning_words.moment_title([long, short], 1) == (
+        "After 1 updates 1/1000 is left after so many steps: GRU 6, RNN 6"
+    )
+    assert learning_words.moment_title([long, short], 2) == (
+        "1/1000 is left after so many steps: GRU 10 (step 2), RNN 6 (step 1)"
+    )
+    assert learning_words.moment_names([long, short], 2) == ["GRU, step 2", "RNN, step 1"]
+    assert learning_words.moment_names([long, short], 1) == ["GRU", "RNN"]
+
+
+def test_the_caption_states_what_was_measured() -> None:
+    assert "first 8 windows of 30 / 40 tokens" in learning_words.map_caption([history([0.1]), history([0.1], lags=30)])

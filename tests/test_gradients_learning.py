@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from test_pages import places, visit, words  # noqa: F401
 from test_training import small_config
@@ -17,7 +18,7 @@ from texts import prose
 from lmviz.compare import read_view
 from lmviz.runs import Run, Store, write_lines
 from lmviz.training.foreground import train_here
-from lmviz.ui.gradients import player
+from lmviz.ui.gradients import learning_words, player
 from lmviz.ui.gradients.history import (
     clipped_share,
     has_cell,
@@ -91,6 +92,22 @@ def test_the_clipped_share_counts_updates(lstm: Run) -> None:
     assert clipped_share(read_view(lstm)) is None
 
 
+@pytest.mark.parametrize(
+    ("shares", "title"),
+    [
+        ([0.0], "No update had to be clipped"), ([0.001, 0.0], "Hardly any update was clipped"),
+        ([0.25], "25.0% of the updates were clipped"), ([0.1, 0.5], "run 1 was clipped most: 50.0% of its updates"),
+        ([0.5, 0.5], "None was clipped clearly more than the others: at most 50.0% of the updates"),
+    ],
+)  # fmt: skip
+def test_who_was_clipped_most_is_said_only_if_one_leads(lstm: Run, shares: list[float], title: str) -> None:
+    views = []
+    for number, share in enumerate(shares):
+        write_lines(lstm.path / "metrics.jsonl", [{"step": 10, "clipped": share}])
+        views.append(read_view(lstm, f"run {number}"))
+    assert learning_words.update_title(views) == title
+
+
 # ---- the player ----
 
 
@@ -153,15 +170,15 @@ def test_runs_state_layer_and_moment_stand_in_the_address(
     lang: str,
 ) -> None:
     rnn = train(places, "rnn")
-    app = visit("gradients", part="learning", runs=f"{lstm.id},{rnn.id}", step="2", state="cell", layer="1", lang=lang)
+    app = visit("gradients", part="learning", runs=f"{lstm.id},{rnn.id}", step="4", state="cell", layer="1", lang=lang)
     assert app.multiselect(key="learning_runs").value == [lstm.id, rnn.id]
-    assert app.select_slider(key="moment_slider").value == 2 and marks(app) == [2, 2]
+    assert app.select_slider(key="moment_slider").value == 4 and marks(app) == [2, 2]
     expected = read_history(read_view(lstm), run_style("lstm"), "cell", 1)
     drawn = figure_of(app, "learning_moment")["data"][1]["y"]
     y = np.frombuffer(base64.b64decode(drawn["bdata"]), drawn["dtype"])
     assert expected
     np.testing.assert_allclose(y, expected.shares[2])
-    app.select_slider(key="moment_slider").set_value(8).run()
+    app.select_slider(key="moment_slider").set_value(16).run()
     app.segmented_control(key="learning_state").set_value("hidden").run()
     app.multiselect(key="learning_runs").set_value([rnn.id]).run()
     assert app.select_slider(key="moment_slider").value == 40 and "step" not in app.query_params
@@ -192,12 +209,29 @@ def test_what_is_missing_gets_a_sentence(lstm: Run, places: Path, visit: Callabl
     counted = train(places, "ngram")
     app = visit("gradients", part="learning", runs=f"{counted.id},{lstm.id}")
     assert "n-gram is counted" in app.info[0].value and app.multiselect(key="learning_runs").value == [lstm.id]
+    app = visit("gradients", part="learning", runs=counted.id)
+    assert app.info[1].value.startswith("Shown instead: LSTM")
     status = lstm.status()
     lstm.write_status(status.model_copy(update={"state": "queued", "step": 0}))
     for name in ("gradients.jsonl", "metrics.jsonl"):
         (lstm.path / name).unlink()
     app = visit("gradients", part="learning", runs=lstm.id)
     assert "on their way" in app.info[0].value
+
+
+def test_a_run_that_is_deleted_while_it_is_shown_gets_a_sentence(
+    lstm: Run, places: Path, visit: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fragment = st.fragment
+
+    def late(function: Callable[..., None] | None = None, **how: Any) -> Any:
+        if function and function.__name__ == "_panel" and lstm.path.exists():
+            Store(places / "runs").delete(lstm)
+        return fragment(function, **how)
+
+    monkeypatch.setattr(st, "fragment", late)
+    app = visit("gradients", part="learning", runs=f"{lstm.id},sample-rnn")
+    assert "no longer there" in app.warning[0].value and len(marks(app)) == 1
 
 
 def test_one_moment_alone_is_a_curve_without_a_player(lstm: Run, visit: Callable[..., AppTest]) -> None:
@@ -221,3 +255,4 @@ def test_a_name_that_a_person_typed_is_only_text(lstm: Run, visit: Callable[...,
     assert "![x]" not in words(app)
     notes = figure_of(app, "learning_map")["layout"]["annotations"]
     assert not any("<img" in note["text"] for note in notes)
+    assert "<img" not in figure_of(app, "learning_parameter_map")["layout"]["title"]["text"]

@@ -96,6 +96,7 @@ def test_a_token_is_chosen_by_keyboard_and_in_the_map(server: Server, tab: Tab, 
         " return [box.x + _size.l + xaxis.d2p(1), box.y + _size.t + yaxis.d2p(4)]; }"
     )
     tab.page.mouse.move(*place)
+    expect(plot.locator(".hovertext")).to_contain_text(re.compile(r": [\d.]+(e.\d+)?$"))
     tab.page.mouse.click(*place)
     expect(tab.page.locator(".tok.chosen")).to_have_text(["w", "w"])
     tab.page.wait_for_url("**token=5**")

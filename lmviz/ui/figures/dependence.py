@@ -13,14 +13,15 @@ from lmviz.ui.theme import INK, SEQUENTIAL
 
 def dependence_figure(
     rows: Sequence[Sequence[float]], read: Sequence[str], predicted: Sequence[str], chosen: int, *, title: str, x: str,
-    y: str, hover: str,
+    y: str, hover: str, bar: str,
 ) -> go.Figure:  # fmt: skip
     """A map of predicted token by state, the row of the chosen token framed.
 
     Args:
         rows: row tau has tau + 1 shares, the last is 1.
         read, predicted: names of columns and rows, each different from the others, as Plotly may show them.
-        hover: one cell; `%{x}` and `%{y}` are those names, `%{z}` log10 of the share.
+        hover: one cell; `%{x}` and `%{y}` are those names, `%{customdata}` the share.
+        bar: title of the colours.
     """
     shares = np.full((len(rows), len(rows)), np.nan)
     for tau, row in enumerate(rows):
@@ -29,7 +30,11 @@ def dependence_figure(
     return go.Figure(data=[{
         "type": "heatmap", "x": list(read), "y": list(predicted), "z": log_shares(shares), "hoverongaps": False,
         "zmin": low, "zmax": 0, "colorscale": SEQUENTIAL, "hovertemplate": hover + "<extra></extra>",
-        "colorbar": {"tickvals": [-3, -2, -1, 0], "ticktext": ["1/1000", "1/100", "1/10", "1"], "thickness": 10},
+        "customdata": [list(row) for row in rows],  # lists: Plotly finds no cell of a typed array
+        "colorbar": {
+            "title": {"text": bar, "side": "right"}, "thickness": 10,
+            "tickvals": [-3, -2, -1, 0], "ticktext": ["1/1000", "1/100", "1/10", "1"],
+        },
     }], layout={
         "title": {"text": title}, "uirevision": f"{title} {len(rows)}",
         "xaxis": {"title": {"text": x}, **_names()},

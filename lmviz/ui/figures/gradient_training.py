@@ -19,8 +19,8 @@ FLOOR = 1e-10
 """Where the axis of the curves ends; the data go on."""
 MOST_LAGS = 256
 """Rows of a map: of a longer window every second, third ... lag is drawn."""
-TICKS = 5
-"""Labels on the x-axis of a map, about."""
+TICKS = 4
+"""Labels on the x-axis of a map, about; on a phone more would not fit. One less where two maps share its width."""
 HEAD, FOOT = 0.12, 0.09
 """Room for the heading over a map, and for the labels between two rows of them, as shares of the figure's height."""
 
@@ -41,6 +41,8 @@ class Panel:
     """Heads its map, as Plotly may show it, already translated; empty for none."""
     moment: int
     """Index of the moment that is looked at."""
+    now: str
+    """Names its curve at that moment."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class MapWords:
     """One cell; `%{x}` is the step, `%{y}` the lag, `%{z}` log10 of the share."""
     reach: str
     """One point of the line of reach; `%{x}` is the step, `%{text}` the lag."""
+    bar: str
+    """Title of the colours."""
 
 
 def map_figure(panels: Sequence[Panel], words: MapWords) -> go.Figure:
@@ -62,7 +66,7 @@ def map_figure(panels: Sequence[Panel], words: MapWords) -> go.Figure:
     traces: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
         "title": {"text": words.title}, "uirevision": f"{[panel.label for panel in panels]}", "showlegend": False,
-        "coloraxis": {"cmin": DARK_AT, "cmax": 0, "colorscale": SEQUENTIAL, "colorbar": _share_bar()},
+        "coloraxis": {"cmin": DARK_AT, "cmax": 0, "colorscale": SEQUENTIAL, "colorbar": _share_bar(words.bar)},
         "shapes": [], "annotations": [],
     }  # fmt: skip
     for number, panel in enumerate(panels):
@@ -108,8 +112,9 @@ def log_shares(shares: Array) -> NDArray[np.float32]:
     return np.log10(np.maximum(shares, 1e-300)).astype(np.float32)
 
 
-def _share_bar() -> dict[str, Any]:
+def _share_bar(title: str) -> dict[str, Any]:
     return {
+        "title": {"text": title, "side": "right"},
         "tickvals": [-6, -5, -4, -3, -2, -1, 0], "len": 1, "thickness": 10,
         "ticktext": ["10⁻⁶", "10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "0.1", "1"],
     }  # fmt: skip
@@ -126,7 +131,8 @@ def _axes(number: int, count: int, panel: Panel, words: MapWords) -> dict[str, A
     return {
         f"xaxis{at}": {
             "domain": [left, left + width], "anchor": f"y{at}", "range": [-0.5, len(panel.steps) - 0.5],
-            "title": {"text": words.x if number + 2 >= count else ""}, **moment_axis(panel.steps, TICKS),
+            "title": {"text": words.x if number + 2 >= count else ""},
+            **moment_axis(panel.steps, TICKS - (columns > 1)),
         },
         f"yaxis{at}": {
             "domain": [bottom, top], "anchor": f"x{at}", "range": [-0.5, panel.shares.shape[1] - 0.5],
@@ -188,7 +194,7 @@ def _curves(panel: Panel, words: CurveWords) -> Iterator[dict[str, Any]]:
             "name": plain(words.birth.format(name=panel.label)), "line": {**line, "width": 1.5, "dash": "dot"},
         }  # fmt: skip
     yield {
-        "type": "scatter", "mode": "lines", "x": lags, "y": panel.shares[panel.moment], "name": plain(panel.label),
+        "type": "scatter", "mode": "lines", "x": lags, "y": panel.shares[panel.moment], "name": plain(panel.now),
         "line": {**line, "width": 2.5, "dash": panel.style.dash},
     }  # fmt: skip
 

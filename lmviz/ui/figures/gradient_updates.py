@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from lmviz.ui.figures.gradient_training import level_line, level_note, moment_axis, step_names
+from lmviz.ui.figures.gradient_training import TICKS, level_line, level_note, moment_axis, step_names
 from lmviz.ui.theme import SEQUENTIAL, RunStyle, plain
 
 Array = NDArray[np.float64]
@@ -58,15 +58,19 @@ def update_figure(runs: Sequence[Updates], clip_norms: Sequence[float], words: U
 def parameter_figure(
     steps: NDArray[np.int64], names: Sequence[str], norms: Array, *, title: str, x: str, hover: str, bar: str
 ) -> go.Figure:
-    """A map of parameter by recorded step: log10 of each one's gradient norm (P, S)."""
+    """A map of parameter by recorded step: log10 of each one's gradient norm (P, S).
+
+    hover: one cell; `%{customdata}` is the norm.
+    """
     with np.errstate(divide="ignore"):
         logs = np.where(norms > 0, np.log10(norms), np.nan)
     return go.Figure(data=[{
         "type": "heatmap", "x": step_names(steps), "y": [plain(name) for name in names],
-        "z": logs.astype(np.float32), "colorscale": SEQUENTIAL, "colorbar": {"title": {"text": bar}},
+        "z": logs.astype(np.float32), "colorscale": SEQUENTIAL, "colorbar": {"title": {"text": bar, "side": "right"}},
+        "customdata": norms.tolist(),  # lists: Plotly finds no cell of a typed array
         "hovertemplate": hover + "<extra></extra>",
     }], layout={
         "title": {"text": title}, "uirevision": title,
-        "xaxis": {"title": {"text": x}, **moment_axis(steps, 6)},
+        "xaxis": {"title": {"text": x}, **moment_axis(steps, TICKS)},
         "yaxis": {"autorange": "reversed", "showgrid": False},
     })  # fmt: skip

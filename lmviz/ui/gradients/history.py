@@ -46,6 +46,14 @@ class History:
         """The newest moment up to this step; the first if there is none."""
         return max(0, int(np.searchsorted(self.steps, step, side="right")) - 1)
 
+    def step(self, step: int) -> int:
+        """Updates done at that moment."""
+        return int(self.steps[self.index(step)])
+
+    def is_beyond(self, index: int) -> bool:
+        """Whether the reach at a moment is not known, as it ends beyond the window."""
+        return int(self.reach[index]) == self.lags
+
 
 def layers_of(view: RunView) -> int:
     """Layers whose norms over the lag were recorded; 0 if none were."""

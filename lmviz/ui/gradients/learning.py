@@ -10,6 +10,7 @@ from lmviz.runs import Run
 from lmviz.ui import cache
 from lmviz.ui.chart import chart
 from lmviz.ui.comparison import run_styles
+from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.gradient_training import CurveWords, MapWords, Panel, map_figure, moment_figure
 from lmviz.ui.figures.gradient_updates import Updates, UpdateWords, parameter_figure, update_figure
 from lmviz.ui.gradients import learning_words as words
@@ -20,7 +21,7 @@ from lmviz.ui.i18n import _
 from lmviz.ui.live import find, refresh_every
 from lmviz.ui.run_picker import steady_title
 from lmviz.ui.shell import forget
-from lmviz.ui.theme import RunStyle
+from lmviz.ui.theme import RunStyle, plain
 
 MOST_RUNS = 4
 HEIGHT = 350
@@ -54,7 +55,12 @@ def _choose() -> list[str]:
         find([run_id for run_id in wanted if run_id not in stored])  # says what is no longer there
         if any(run_id in stored and run_id not in runs for run_id in wanted):
             st.info(_("An n-gram is counted, so it has no gradient and is left out here."), icon=":material/info:")
-        st.session_state["learning_runs"] = [run_id for run_id in wanted if run_id in runs][:MOST_RUNS] or _first(runs)
+        there = [run_id for run_id in wanted if run_id in runs][:MOST_RUNS]
+        instead = [] if there else _first(runs)
+        st.session_state["learning_runs"] = there or instead
+        if wanted and instead:
+            names = ", ".join(markdown_safe(steady_title(runs[run_id])) for run_id in instead)
+            st.info(_("Shown instead: {names}").format(names=names), icon=":material/info:")
         if st.session_state.get("learning_runs_seen", address) != address:
             player.forget()
         st.session_state["learning_runs_seen"] = address
@@ -155,11 +161,12 @@ def _map(histories: Sequence[History], step: int) -> None:
     figure = map_figure(
         _panels(histories, step),
         MapWords(
-            title=words.map_title(histories), x=_("updates of the weights"), y=_("lag, steps back"),
+            title=words.map_title(histories), x=_("updates, not to scale"), y=_("lag, steps back"),
             hover=_("after {step} updates, {lag} steps back: {share} is left").format(
                 step="%{x}", lag="%{y}", share="10<sup>%{z:.2f}</sup>"
             ),
             reach=_("after {step} updates 1/1000 is left at lag {lag}").format(step="%{x}", lag="%{text}"),
+            bar=_("share that is left"),
         ),
     )  # fmt: skip
     chart(
@@ -186,8 +193,8 @@ def _moment(histories: Sequence[History], step: int) -> None:
 def _panels(histories: Sequence[History], step: int) -> list[Panel]:
     return [
         Panel(words.name_of(one), one.style, one.steps, one.shares, one.reach,
-              words.heading(one) if len(histories) > 1 else "", one.index(step))
-        for one in histories
+              words.heading(one) if len(histories) > 1 else "", one.index(step), now)
+        for one, now in zip(histories, words.moment_names(histories, step), strict=True)
     ]  # fmt: skip
 
 
@@ -228,8 +235,9 @@ def _parameters(views: Sequence[RunView]) -> None:
     steps, names, norms = parameter_history(known[chosen])
     finding = _("Which weights does training pull at? {name}").format(name=known[chosen].label)
     figure = parameter_figure(
-        steps, names, norms, title=finding, x=_("updates of the weights"), bar="log₁₀",
-        hover=_("{name} after {step} updates: {norm}").format(name="%{y}", step="%{x}", norm="10<sup>%{z:.2f}</sup>"),
+        steps, names, norms, title=plain(finding), x=_("updates, not to scale"),
+        bar=_("log₁₀ of the norm"),
+        hover=_("{name} after {step} updates: {norm}").format(name="%{y}", step="%{x}", norm="%{customdata:.3~g}"),
     )  # fmt: skip
     chart(figure, "learning_parameter_map", height=120 + 22 * len(names), alt=finding, csv="gradient-parameters",
           caption=_("Norm of each parameter's gradient, before clipping, at the recorded updates."))  # fmt: skip

@@ -15,9 +15,10 @@ from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.gradients import VANISHED
 from lmviz.ui.i18n import _, ngettext
 from lmviz.ui.tokens import visible_token
+from lmviz.words import cut
 
 UNKNOWN = "\ufffd"
-"""How a tokenizer shows what its vocabulary does not have."""
+"""How a tokenizer shows what its vocabulary does not have; a page shows what was typed instead."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Reading:
     """Nats."""
     rows: Sequence[Sequence[float]]
     """Entry t of row tau, t <= tau: |dL_tau/ds_t| as a share of that at t = tau."""
+    unknown: frozenset[int] = frozenset()
+    """Places of tokens that the model's vocabulary does not have."""
 
     def reach(self, tau: int) -> int:
         """How many of the tokens read last count: the state after each of them still has 1/1000 or more."""
@@ -49,18 +52,27 @@ class Reading:
         end = sum(len(token) for token in other.tokens[: tau + 1])
         return min(int(np.searchsorted(np.cumsum([len(token) for token in self.tokens]), end)), len(self.tokens) - 1)
 
-    @property
-    def unknown(self) -> int:
-        """Tokens that the model's vocabulary does not have."""
-        return sum(token == UNKNOWN for token in self.tokens)
 
+def reading_of(label: str, answer: dict[str, Any], state: str, kind: str, text: str) -> Reading:
+    """From the answer to the question "dependence"; a model without the state shows its hidden one.
 
-def reading_of(label: str, answer: dict[str, Any], state: str) -> Reading:
-    """From the answer to the question "dependence"; a model without the state shows its hidden one."""
+    kind: of the model's tokenizer.
+    """
     maps = answer["maps"]
     rows = maps.get(state, maps["hidden"])
     label = _("{name} (cell state)").format(name=label) if state == "cell" and "cell" in maps else label
-    return Reading(label, answer["step"], answer["tokens"], answer["inputs"], answer["losses"], rows)
+    tokens = answer["tokens"]
+    unknown = frozenset(place for place, token in enumerate(tokens) if token == UNKNOWN)
+    pieces = typed_pieces(kind, text) if unknown else []
+    if len(pieces) == len(tokens):
+        tokens = [pieces[place] if place in unknown else token for place, token in enumerate(tokens)]
+    inputs = [answer["inputs"][0], *tokens[:-1]]
+    return Reading(label, answer["step"], tokens, inputs, answer["losses"], rows, unknown)
+
+
+def typed_pieces(kind: str, text: str) -> list[str]:
+    """A text as a tokenizer of this kind cuts it, whatever its vocabulary; empty for byte pairs, which know all."""
+    return list(text) if kind == "char" else list(cut(text)) if kind == "word" else []
 
 
 def shade(share: float) -> int:
@@ -71,12 +83,13 @@ def shade(share: float) -> int:
 def passage(reading: Reading, tau: int) -> str:
     """The text as HTML: what was read before token tau shaded, the token itself framed, what follows faint."""
     row = reading.rows[tau]
-    spans = [_read(reading.inputs[t], row[t], tau - t, mark=t == 0) for t in range(tau + 1)]
+    spans = [_read(reading, t, row[t], tau - t) for t in range(tau + 1)]
     tip = _("{token}: its loss is {nats} nats").format(
         token=visible_token(reading.tokens[tau]), nats=f"{reading.losses[tau]:.3f}"
     )
     token = _shown(reading.tokens[tau])
-    spans.append(f'<span class="tok chosen" tabindex="0" data-tip="{html.escape(tip)}">{token}</span>')
+    mark = " unknown" if tau in reading.unknown else ""
+    spans.append(f'<span class="tok chosen{mark}" tabindex="0" data-tip="{html.escape(tip)}">{token}</span>')
     later = html.escape("".join(reading.tokens[tau + 1 :]))
     return (
         f'<div class="passage-head">{html.escape(head(reading, tau))}</div>'
@@ -90,11 +103,13 @@ def scale() -> str:
     return f'<div class="scale"><span>{least}</span><i></i><span>{most}</span></div>'
 
 
-def _read(token: str, share: float, back: int, *, mark: bool) -> str:
+def _read(reading: Reading, t: int, share: float, back: int) -> str:
+    """What was read at step t: first the mark of the beginning, then the token before each step."""
+    token, mark = reading.inputs[t], " special" if t == 0 else " unknown" if t - 1 in reading.unknown else ""
     words = ngettext("{token}: {share}, {back} step back", "{token}: {share}, {back} steps back", back)
     tip = words.format(token=visible_token(token), share=f"{share:.3g}", back=back)
     return (
-        f'<span class="tok{" special" if mark else ""}" tabindex="0" style="--unsure:{shade(share)}%"'
+        f'<span class="tok{mark}" tabindex="0" style="--unsure:{shade(share)}%"'
         f' data-tip="{html.escape(tip)}">{html.escape(token)}</span>'
     )
 
@@ -105,36 +120,60 @@ def _shown(token: str) -> str:
 
 
 def head(reading: Reading, tau: int) -> str:
-    return _(
-        "{name}, after {step} updates: the loss at {token} is {nats} nats and depends on the last {count} of {all}"
-        " states"
-    ).format(
-        name=reading.label, step=f"{reading.step:,}", token=f"“{visible_token(reading.tokens[tau])}”",
-        nats=f"{reading.losses[tau]:.2f}", count=reading.reach(tau), all=len(reading.rows[tau]),
+    """The loss at token tau and how far back its gradient reaches."""
+    token, states = f"“{visible_token(reading.tokens[tau])}”", len(reading.rows[tau])
+    if tau in reading.unknown:
+        words = _("{name}, after {step} updates: it does not know {token}; the loss is that of all unknown tokens")
+    else:
+        words = ngettext(
+            "{name}, after {step} updates: the loss at {token} is {nats} nats; its gradient reaches back {count} of"
+            " {all} state",
+            "{name}, after {step} updates: the loss at {token} is {nats} nats; its gradient reaches back {count} of"
+            " {all} states",
+            states,
+        )
+    return words.format(
+        name=reading.label, step=f"{reading.step:,}", token=token, nats=f"{reading.losses[tau]:.2f}",
+        count=reading.reach(tau), all=states,
     )  # fmt: skip
+
+
+def titles(readings: Sequence[Reading]) -> list[str]:
+    """Names that tell them apart: the same run at two moments is named with both."""
+    if len({reading.label for reading in readings}) == len(readings) or len({one.step for one in readings}) == 1:
+        return [reading.label for reading in readings]
+    return [_("{name} after {step} updates").format(name=one.label, step=f"{one.step:,}") for one in readings]
 
 
 def finding(readings: Sequence[Reading], taus: Sequence[int]) -> str:
-    """Who looks further back, in one line."""
+    """Whose gradient reaches further back, in one line; empty if one of them does not know the token."""
+    if any(tau in reading.unknown for reading, tau in zip(readings, taus, strict=True)):
+        return ""
     first, second = (reading.reach(tau) for reading, tau in zip(readings, taus, strict=True))
     token = f"“{visible_token(readings[0].tokens[taus[0]])}”"
     if first == second:
-        return _("For {token} both depend on the last {count} states").format(token=token, count=first)
-    order = (0, 1) if first > second else (1, 0)
-    return _("For {token} {far} depends on the last {count} states, {near} on {fewer}").format(
-        token=token, far=readings[order[0]].label, count=max(first, second), near=readings[order[1]].label,
-        fewer=min(first, second),
-    )  # fmt: skip
+        words = ngettext(
+            "For {token} the gradient of both reaches {count} state back",
+            "For {token} the gradient of both reaches {count} states back",
+            first,
+        )
+        return words.format(token=token, count=first)
+    (far, most), (near, fewer) = sorted(
+        zip(titles(readings), (first, second), strict=True), key=lambda pair: pair[1], reverse=True
+    )
+    return _("For {token} the gradient of {far} reaches {count} states back, of {near} {fewer}").format(
+        token=token, far=far, count=most, near=near, fewer=fewer
+    )
 
 
 def unknown_words(reading: Reading) -> str:
     """Markdown."""
     words = ngettext(
-        "{name} has never met {count} token of this text, shown as {mark}: all such tokens are the same to it.",
-        "{name} has never met {count} tokens of this text, shown as {mark}: all such tokens are the same to it.",
-        reading.unknown,
+        "{name} has never met {count} token of this text, underlined above: all such tokens are the same to it.",
+        "{name} has never met {count} tokens of this text, underlined above: all such tokens are the same to it.",
+        len(reading.unknown),
     )
-    return words.format(name=markdown_safe(reading.label), count=reading.unknown, mark=UNKNOWN)
+    return words.format(name=markdown_safe(reading.label), count=len(reading.unknown))
 
 
 def names(tokens: Sequence[str]) -> list[str]:

@@ -18,6 +18,7 @@ from lmviz.ui.gradients.address import remember, restore
 from lmviz.ui.gradients.history import STATES
 from lmviz.ui.gradients.reading import Reading, reading_of
 from lmviz.ui.i18n import _
+from lmviz.ui.live import find
 from lmviz.ui.run_picker import steady_title
 from lmviz.ui.theme import plain
 
@@ -54,6 +55,9 @@ def text_part() -> None:
 def _model(side: str, runs: Mapping[str, Run]) -> tuple[Run, int]:
     """A run and the moment of its training."""
     default = next(run_id for run_id in (*SAMPLES[side], *runs) if run_id in runs)
+    wanted = st.query_params.get(ADDRESS[side])
+    if wanted and wanted not in runs and st.session_state.get(f"text_{side}") not in runs:
+        _not_shown(wanted, runs[default])
     restore(f"text_{side}", ADDRESS[side], list(runs), default)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -77,6 +81,18 @@ def _model(side: str, runs: Mapping[str, Run]) -> tuple[Run, int]:
         )
     remember(f"{side}_step", step, steps[-1])
     return run, step
+
+
+def _not_shown(run_id: str, instead: Run) -> None:
+    """Why a run of the address is not among the models, and which one takes its place."""
+    if not find([run_id]):  # says that it is gone
+        words = _("{instead} is shown instead.")
+    elif cache.store().get(run_id, allow_paths=False).config().model.kind in RECURRENT:
+        words = _("The run {run} has kept no weights yet; {instead} is shown instead.")
+    else:
+        words = _("The run {run} has no state that goes from step to step; {instead} is shown instead.")
+    name = steady_title(instead)
+    st.info(words.format(run=markdown_safe(run_id), instead=markdown_safe(name)), icon=":material/info:")
 
 
 def _text(run: Run) -> str:
@@ -105,19 +121,22 @@ def default_text(run: Run) -> str:
 
 
 def _answers(chosen: Sequence[tuple[Run, int]], text: str) -> None:
-    """Below the controls of models and text: all that a click on a token changes."""
-    answers = _ask(chosen, text)
+    """Below the controls of models and text: all that a click on a token changes. A run may be deleted between two
+    clicks.
+    """
+    there = {run.id for run in find([run.id for run, _step in chosen])}
+    answers = _ask([(run, step) for run, step in chosen if run.id in there], text)
     if not answers:
         return
-    state, tau = _controls([answer for _name, answer in answers])
-    readings = [reading_of(name, answer, state) for name, answer in answers]
+    state, tau = _controls([answer for _run, _name, answer in answers], text)
+    readings = [reading_of(name, answer, state, run.config().tokenizer.kind, text) for run, name, answer in answers]
     taus = [reading.same_place(readings[0], tau) for reading in readings]
-    if len(readings) == 2:
-        st.subheader(markdown_safe(words.finding(readings, taus)), anchor=False)
+    if len(readings) == 2 and (finding := words.finding(readings, taus)):
+        st.subheader(markdown_safe(finding), anchor=False)
     for reading, place in zip(readings, taus, strict=True):
         st.html(words.passage(reading, place))
-        if reading.unknown:
-            st.warning(words.unknown_words(reading), icon=":material/font_download_off:")
+    for sentence in dict.fromkeys(words.unknown_words(reading) for reading in readings if reading.unknown):
+        st.warning(sentence, icon=":material/font_download_off:")
     st.html(words.scale())
     st.caption(_(
         "Shade: how much the loss at the framed token changes with the state after each earlier token was read, as a"
@@ -125,9 +144,10 @@ def _answers(chosen: Sequence[tuple[Run, int]], text: str) -> None:
         " model has forgotten: what it has learned to hold need not change the loss. Point at a token for its number."
     ))  # fmt: skip
     st.subheader(_("All losses at once"), anchor=False)
-    for column, reading, place, side in zip(st.columns(2), readings, taus, SIDES, strict=False):
+    shown = zip(st.columns(2), words.titles(readings), readings, taus, SIDES, strict=False)
+    for column, title, reading, place, side in shown:
         with column:
-            _map(reading, place, side, readings[0])
+            _map(title, reading, place, side, readings[0])
     st.latex(r"\frac{\lVert \partial L_\tau / \partial s_t \rVert}{\lVert \partial L_\tau / \partial s_\tau \rVert}")
     st.caption(_(
         "L: the loss at one token alone; s: the state after a token was read. A GPT looks back by attention and has no"
@@ -135,20 +155,16 @@ def _answers(chosen: Sequence[tuple[Run, int]], text: str) -> None:
     ))  # fmt: skip
 
 
-def _ask(chosen: Sequence[tuple[Run, int]], text: str) -> list[tuple[str, dict[str, Any]]]:
-    """(name, answer) of each model; a sentence for one that cannot answer."""
-    names = labels([run for run, _step in chosen])
-    if len({run.id for run, _step in chosen}) < len(chosen):  # the same run at two moments
-        names = [
-            _("{name} after {step} updates").format(name=run.config().name or run.id, step=f"{step:,}")
-            for run, step in chosen
-        ]
-    found: list[tuple[str, dict[str, Any]]] = []
+def _ask(chosen: Sequence[tuple[Run, int]], text: str) -> list[tuple[Run, str, dict[str, Any]]]:
+    """(run, name, answer) of each model; a sentence for one that cannot answer."""
+    runs = {run.id: run for run, _step in chosen}
+    names = dict(zip(runs, labels(list(runs.values())), strict=True))
+    found: list[tuple[Run, str, dict[str, Any]]] = []
     refused: dict[str, LmvizError] = {}
-    for name, (run, step) in zip(names, chosen, strict=True):
+    for run, step in chosen:
         try:
             with st.spinner(_("Measuring; a server that has just started needs a moment."), width="content"):
-                found.append((name, cache.dependence(run.id, step, text)))
+                found.append((run, names[run.id], cache.dependence(run.id, step, text)))
         except LmvizError as error:
             refused[str(error)] = error  # the same sentence once
     for reason in refused.values():
@@ -156,8 +172,10 @@ def _ask(chosen: Sequence[tuple[Run, int]], text: str) -> list[tuple[str, dict[s
     return found
 
 
-def _controls(answers: Sequence[dict[str, Any]]) -> tuple[str, int]:
-    """(state, index of the token in the first model's tokens)."""
+def _controls(answers: Sequence[dict[str, Any]], text: str) -> tuple[str, int]:
+    """(state, index of the token in the first model's tokens). Another text, or another number of tokens in it, starts
+    at its last token.
+    """
     count = len(answers[0]["tokens"])
     state = "hidden"
     with st.container(horizontal=True, vertical_alignment="center", key="text_controls"):
@@ -169,13 +187,16 @@ def _controls(answers: Sequence[dict[str, Any]]) -> tuple[str, int]:
                 label_visibility="collapsed",
             ))  # fmt: skip
             remember("state", state, "hidden")
+        if st.session_state.get("text_token_of", (text, count)) != (text, count):
+            st.session_state["text_token"] = count
+        st.session_state["text_token_of"] = (text, count)
         restore("text_token", "token", range(1, count + 1), count)
         place = int(st.slider(_("Loss at token"), 1, count, key="text_token"))
         remember("token", place, count)
     return state, place - 1
 
 
-def _map(reading: Reading, tau: int, side: str, first: Reading) -> None:
+def _map(title: str, reading: Reading, tau: int, side: str, first: Reading) -> None:
     """The whole map; a click in it chooses the token of that row."""
 
     def clicked(event: Click) -> None:
@@ -185,15 +206,15 @@ def _map(reading: Reading, tau: int, side: str, first: Reading) -> None:
 
     read, predicted = ([plain(name) for name in words.names(tokens)] for tokens in (reading.inputs, reading.tokens))
     figure = dependence_figure(
-        reading.rows, read, predicted, tau, title=plain(reading.label), x=_("state after reading"),
+        reading.rows, read, predicted, tau, title=plain(title), x=_("state after reading"), bar=_("share that is left"),
         y=_("loss at"), hover=_("loss at {predicted}, state after {read}: {share}").format(
-            predicted="%{y}", read="%{x}", share="10<sup>%{z:.2f}</sup>"
+            predicted="%{y}", read="%{x}", share="%{customdata:.3~g}"
         ),
     )  # fmt: skip
     chart(
         figure, f"dependence_{side}", height=360, csv=f"dependence-{side}", on_event=clicked,
         alt=_("Map of {name}: how the loss at each token depends on the state after each earlier one.").format(
-            name=reading.label
+            name=title
         ),
         caption=_("Each row is one loss, the framed one that of the text above. Click on a row to choose its token."),
     )  # fmt: skip
