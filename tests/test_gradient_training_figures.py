@@ -104,10 +104,10 @@ def test_parameters_are_rows_of_a_map() -> None:
         ([history([0.5, 0.99])], "GRU: reach grows from 10 to ≥ 40 steps"),
         ([history([0.99, 0.999])], "GRU: reach is beyond its window of 40 steps, as at birth"),
         ([history([0.1, 0.5]), history([0.1, 0.3], "RNN")], "GRU reaches furthest: from 4 steps at birth to 10"),
-        ([history([0.1, 0.5]), history([0.1, 0.45], "<i>")], "GRU, &lt;i&gt; reach about equally far"),
+        ([history([0.1, 0.5]), history([0.1, 0.45], "<i>")], "GRU and &lt;i&gt; reach about equally far"),
         (
             [history([0.1, 0.5]), history([0.1, 0.45], "RNN"), history([0.1], "LSTM")],
-            "GRU, RNN reach furthest, about equally far",
+            "GRU and RNN reach furthest, about equally far",
         ),
         (
             [history([0.1, 0.8]), history([0.1, 0.9], "RNN", 20)],

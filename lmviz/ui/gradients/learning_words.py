@@ -7,7 +7,7 @@ from lmviz.errors import N_
 from lmviz.inspect.decay import RECORDED_WINDOWS
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.gradients.history import History, clipped_share
-from lmviz.ui.i18n import _, ngettext
+from lmviz.ui.i18n import _, listed, ngettext
 from lmviz.ui.theme import plain
 
 LONGEST_NAME = 24
@@ -34,7 +34,7 @@ def map_title(histories: Sequence[History]) -> str:
     if len(histories) == 1:
         return plain(_change(histories[0]))
     best, *others = rivals = _furthest(histories)
-    names = ", ".join(name_of(history) for history in rivals)
+    names = listed([name_of(history) for history in rivals])
     if not others:
         words = _("{name} reaches furthest: from {first} steps at birth to {last}").format(
             name=name_of(best), first=reach_text(best, 0), last=reach_text(best, -1)
@@ -129,7 +129,7 @@ def missing_words(views: Sequence[RunView]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for view in views:
         reasons.setdefault(_reason(view), []).append(f"**{markdown_safe(view.label)}**")
-    return [_(reason).format(names=", ".join(names)) for reason, names in reasons.items()]
+    return [_(reason).format(names=listed(names)) for reason, names in reasons.items()]
 
 
 def _reason(view: RunView) -> str:
