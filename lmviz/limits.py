@@ -40,6 +40,10 @@ MAX_MAP_TOKENS = 200
 """Tokens of a text for which the dependence of every loss on every state is shown."""
 MAX_MAP_OPERATIONS = 60e9
 """Multiplications and additions of such a map, in float64: about three seconds of one core."""
+MAX_GATE_TOKENS = 1000
+"""Tokens of a text whose gates and states are shown."""
+MAX_GATE_NUMBERS = 2**22
+"""Numbers in all signals of one layer over such a text: 16 MB."""
 MAX_INPUT_SCALE = 1000
 """Factor on the random input of cells at birth."""
 MAX_SEED = 2**31

@@ -1,11 +1,45 @@
-"""gradients: what is to be seen inside."""
+"""inspect and gradients: what is to be seen inside."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lmviz.cli.common import JsonOption, StoreOption, app, show, spoken
+from lmviz.cli.common import JsonOption, RunArgument, StoreOption, app, show, spoken
+from lmviz.errors import N_, ConfigError
 from lmviz.runs import Store
+
+
+@app.command()
+def inspect(
+    run: RunArgument,
+    signal: Annotated[str, typer.Option(help="Such as gate.forget, cell, hidden, attention.weights.")],
+    out: Annotated[Path, typer.Option(help="A .npz with the array, its axes and the tokens, or a .csv.")],
+    text: Annotated[str | None, typer.Option(help="The text that the model reads.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A text file instead.")] = None,
+    step: Annotated[int | None, typer.Option(help="Weights of this step; the newest if left out.")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A signal inside a model while it reads a text, as a file: gates, states, attention, logits."""
+    from lmviz.corpora import load_text
+    from lmviz.inspect.export import signal_of, write_signal
+    from lmviz.jobs.questions import model_of
+
+    with spoken():
+        if (text is None) == (file is None):
+            raise ConfigError(N_("Give either --text or --file."))
+        passage = text if text is not None else load_text(str(file))
+        model, tokenizer, step = model_of(Store(store), run, step)
+        values, axes, tokens = signal_of(model, tokenizer, signal, passage)
+        write_signal(out, signal, values, axes, tokens)
+    if as_json:
+        return show({
+            "run": run, "step": step, "signal": signal, "shape": list(values.shape), "axes": list(axes),
+            "tokens": tokens, "path": str(out),
+        })  # fmt: skip
+    shape = ", ".join(f"{axis} {size}" for axis, size in zip(axes, values.shape, strict=True))
+    typer.echo(f"{signal} ({shape}) written to {out}")
 
 
 @app.command()

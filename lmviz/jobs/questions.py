@@ -20,14 +20,14 @@ from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import generate
 from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
-from lmviz.jobs import gradient_questions
+from lmviz.jobs import gate_questions, gradient_questions
 from lmviz.limits import MAX_GRADIENT_LENGTH
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED, LanguageModel
 from lmviz.models.linear import use_product
 from lmviz.runs import Store
 from lmviz.tokenizers import Tokenizer
-from lmviz.training.data import check_fingerprint, check_length, load_data
+from lmviz.training.data import Data, check_fingerprint, check_length, load_data
 from lmviz.training.product import product_here
 from lmviz.training.rate_finder import Trial, suggestion, trials
 from lmviz.training.task_data import TaskData
@@ -160,6 +160,43 @@ def ask_dependence(store: Store, run: str, text: str, step: int | None = None) -
         yield {"run": run, "step": step, **piece} if piece else piece
 
 
+def ask_gates(store: Store, run: str, text: str, step: int | None = None, layer: int = 0) -> Answer:
+    """One piece: every gate and state of one layer on a text; see gate_questions.on_text."""
+    model, tokenizer, step = model_of(store, run, step)
+    yield {"run": run, "step": step, **gate_questions.on_text(model, tokenizer, text, layer)}
+
+
+def ask_gate_step(
+    store: Store, run: str, text: str, token: int, unit: int, step: int | None = None, layer: int = 0
+) -> Answer:
+    """One piece: one unit's step at one token, written out; see gate_questions.one_step."""
+    model, tokenizer, _ = model_of(store, run, step)
+    yield gate_questions.one_step(model, tokenizer, text, layer, token, unit)
+
+
+def ask_hold(store: Store, run: str, text: str, step: int | None = None, **how: Any) -> Answer:
+    """The last piece: the model beside itself with signals held; see gate_questions.held."""
+    model, tokenizer, _ = model_of(store, run, step)
+    data = yield from _text_of(store, run)
+    yield from gate_questions.held(model, tokenizer, data, text, **how)
+
+
+def _text_of(store: Store, run: str) -> Generator[dict[str, Any], None, Data]:
+    """Empty pieces while a run's text is read, then it.
+
+    Raises:
+        ConfigError: the run learned a task.
+        RunError: the text is not the one it learned.
+    """
+    found = store.get(run)
+    config = found.config()
+    data = yield from _in_pieces(load_data(config.corpus, config.tokenizer))
+    if not isinstance(data, Data):
+        raise ConfigError(N_("This run learned a memory task and has no text. Choose a model of a text."))
+    check_fingerprint(found, data.fingerprint)
+    return data
+
+
 def ask_task_example(store: Store, corpus: dict[str, Any], seed: int = 1) -> Answer:
     """One piece: a sequence of a task as text, {"read", "asked", "answer"}; all that is scored is the answer."""
     data = TaskData.of(CorpusConfig.model_validate(corpus))
@@ -181,5 +218,8 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "gradients": ask_gradients,
     "run_gradients": ask_run_gradients,
     "dependence": ask_dependence,
+    "gates": ask_gates,
+    "gate_step": ask_gate_step,
+    "hold": ask_hold,
     "task_example": ask_task_example,
 }

@@ -123,6 +123,8 @@ class GRUStep(FastStep):
 
 def step_of(cell: Cell) -> CellStep:
     """The fastest step there is for a cell."""
+    if cell.edit is not None:
+        return CellStep(cell)
     if isinstance(cell, NVSICell):
         return CarryStep(cell) if cell.carry else NVSIStep(cell)
     return _STEPS.get(type(cell), CellStep)(cell)

@@ -10,6 +10,7 @@ Shapes: B batch, T time, D input width, H hidden, G blocks of rows (one a gate o
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -23,6 +24,11 @@ from lmviz.models.lstm_sequence import Gradients
 
 CellState = tuple[Tensor, ...]
 """(hidden,) or (hidden, cell), each (B, H): the hidden state always comes first."""
+STATES = ("hidden", "cell")
+"""The signals that they are, in this order."""
+
+Edit = Callable[[str, Tensor], Tensor]
+"""Name of a signal and its values (..., H) as the equations have them -> the values to go on with."""
 
 
 class Cell(nn.Module, ABC):
@@ -38,6 +44,8 @@ class Cell(nn.Module, ABC):
     """Who multiplies the input of all steps; see linear.py."""
     state_gradients: list[Gradients] | None = None
     """Where the backward pass puts dL/d(state); set it by `watch_state_gradients` (state_gradients.py)."""
+    edit: Edit | None = None
+    """Changes signals as they are computed, for experiments (lmviz.inspect.intervene); it takes the loop over steps."""
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -66,6 +74,10 @@ class Cell(nn.Module, ABC):
     def step_from(self, projected: Tensor, state: CellState) -> tuple[CellState, tuple[Tensor, ...]]:
         """The equations: projected input (B, G*H) and state -> next state and the values of `signals`, each (B, H)."""
 
+    def edited(self, name: str, values: Tensor) -> Tensor:
+        """A signal as it is to be; `step_from` calls this for every one."""
+        return values if self.edit is None else self.edit(name, values)
+
     def step(self, x: Tensor, state: CellState) -> tuple[CellState, dict[str, Tensor]]:
         """One step: x (B, D) and state -> next state and every signal by name, each (B, H)."""
         state, values = self.step_from(self.project(x), state)
@@ -74,11 +86,16 @@ class Cell(nn.Module, ABC):
     def forward_sequence(self, x: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """All steps: x (B, T, D), T >= 1, and state -> hidden states (B, T, H) and the last state.
 
-        The seam for faster ways: a subclass may override this as long as it equals this loop over `step`.
+        The seam for faster ways: a subclass may override this as long as it equals `loop`, and takes it while there is
+        an `edit`.
         """
+        return self.loop(self.project(x), state)  # one product for all steps
+
+    def loop(self, projected: Tensor, state: CellState) -> tuple[Tensor, CellState]:
+        """`step_from` again and again, from what `project` gives (B, T, G*H)."""
         outputs = []
-        for projected in self.project(x).unbind(1):  # one product for all steps; then (B, G*H) a step
-            state, _ = self.step_from(projected, state)
+        for one in projected.unbind(1):  # (B, G*H)
+            state, _ = self.step_from(one, state)
             outputs.append(state[0])
         return torch.stack(outputs, 1), state
 
@@ -116,6 +133,8 @@ class FastCell(Cell):
 
     def forward_projected(self, projected: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """`forward_sequence` from what `project` gives, (B, T, G*H)."""
+        if self.edit is not None:
+            return self.loop(projected, state)
         outputs, last = fast.run(
             self.recipe, projected, state[0], self.weight_hh, self.bias_hh, seen=self.state_gradients
         )
@@ -133,7 +152,7 @@ class RNNCell(FastCell):
     recipe = fast.RNN()
 
     def step_from(self, projected: Tensor, state: CellState) -> tuple[CellState, tuple[Tensor, ...]]:
-        hidden = torch.tanh(projected + self.recur(state[0]))
+        hidden = self.edited("hidden", torch.tanh(projected + self.recur(state[0])))
         return (hidden,), (hidden,)
 
 
@@ -161,10 +180,12 @@ class NVSICell(FastCell):
 
     def step_from(self, projected: Tensor, state: CellState) -> tuple[CellState, tuple[Tensor, ...]]:
         gate, candidate = (projected + self.recur(state[0])).chunk(2, -1)
-        gate, candidate = torch.sigmoid(gate), torch.tanh(candidate)
+        gate = self.edited("gate.input", torch.sigmoid(gate))
+        candidate = self.edited("candidate", torch.tanh(candidate))
         hidden = gate * candidate
         if self.carry:
             hidden = (1 - gate) * state[0] + hidden
+        hidden = self.edited("hidden", hidden)
         return (hidden,), (hidden, gate, candidate)
 
 
@@ -185,10 +206,10 @@ class GRUCell(FastCell):
         (before,) = state
         input_reset, input_update, input_candidate = projected.chunk(3, -1)
         hidden_reset, hidden_update, hidden_candidate = self.recur(before).chunk(3, -1)
-        reset = torch.sigmoid(input_reset + hidden_reset)
-        update = torch.sigmoid(input_update + hidden_update)
-        candidate = torch.tanh(input_candidate + reset * hidden_candidate)
-        hidden = (1 - update) * candidate + update * before
+        reset = self.edited("gate.reset", torch.sigmoid(input_reset + hidden_reset))
+        update = self.edited("gate.update", torch.sigmoid(input_update + hidden_update))
+        candidate = self.edited("candidate", torch.tanh(input_candidate + reset * hidden_candidate))
+        hidden = self.edited("hidden", (1 - update) * candidate + update * before)
         return (hidden,), (hidden, reset, update, candidate)
 
 
@@ -210,14 +231,19 @@ class LSTMCell(Cell):
     def step_from(self, projected: Tensor, state: CellState) -> tuple[CellState, tuple[Tensor, ...]]:
         before, cell_before = state
         gate_input, gate_forget, candidate, gate_output = self.gates(projected, before)
-        cell = gate_forget * cell_before + gate_input * candidate
-        hidden = gate_output * torch.tanh(cell)
+        cell = self.edited("cell", gate_forget * cell_before + gate_input * candidate)
+        hidden = self.edited("hidden", gate_output * torch.tanh(cell))
         return (hidden, cell), (hidden, cell, gate_input, gate_forget, gate_output, candidate)
 
     def gates(self, projected: Tensor, before: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """i, f, g, o from the projected input (..., 4*H) and the hidden state before (..., H); they need no cell."""
         i, f, g, o = (projected + self.recur(before)).chunk(4, -1)
-        return torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
+        return (
+            self.edited("gate.input", torch.sigmoid(i)),
+            self.edited("gate.forget", torch.sigmoid(f)),
+            self.edited("candidate", torch.tanh(g)),
+            self.edited("gate.output", torch.sigmoid(o)),
+        )
 
     def signals_of(self, x: Tensor, outputs: Tensor, state: CellState) -> dict[str, Tensor]:
         """As for every cell; only the cell state, which the fused kernel does not give, takes a loop over time."""
@@ -226,15 +252,17 @@ class LSTMCell(Cell):
         written = gate_input * candidate
         cells = []
         for forget, new in zip(gate_forget.unbind(-2), written.unbind(-2), strict=True):
-            cell = forget * cell + new
+            cell = self.edited("cell", forget * cell + new)
             cells.append(cell)
         cell = torch.stack(cells, -2)
-        hidden = gate_output * torch.tanh(cell)
+        hidden = self.edited("hidden", gate_output * torch.tanh(cell))
         values = (hidden, cell, gate_input, gate_forget, gate_output, candidate)
         return dict(zip(self.signals, values, strict=True))
 
     def forward_sequence(self, x: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """Torch's fused kernel, the one nn.LSTM calls; while its states' gradients are watched, lstm_sequence.py."""
+        if self.edit is not None:
+            return super().forward_sequence(x, state)
         if self.state_gradients is not None:
             outputs, hidden, cell = lstm_sequence.run(
                 self.project(x), state, self.weight_hh, self.bias_hh, self.state_gradients

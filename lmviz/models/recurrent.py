@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from lmviz.config import GRUConfig, LSTMConfig, NVSIConfig, RNNConfig
 from lmviz.models.base import LanguageModel
-from lmviz.models.cells import CELLS, Cell, CellState, FastCell, NVSICell
+from lmviz.models.cells import CELLS, STATES, Cell, CellState, FastCell, NVSICell
 from lmviz.models.init import init_cell
 from lmviz.models.linear import Linear
 from lmviz.models.recurrent_decoder import RecurrentDecoder
@@ -99,17 +99,23 @@ class RecurrentModel(LanguageModel):
     def decoder(self) -> RecurrentDecoder:
         return RecurrentDecoder(self.embedding.weight, self.layers, self.head)
 
-    @torch.no_grad()
     def trace(self, tokens: Tensor) -> dict[str, Tensor]:
-        """As the contract says, without dropout, whatever the mode: run fast, then every signal from the outputs."""
+        """As the contract says, without dropout, whatever the mode."""
+        return self.trace_from(tokens, self.initial_state(1))[0]
+
+    @torch.no_grad()
+    def trace_from(self, tokens: Tensor, state: StackState) -> tuple[dict[str, Tensor], StackState]:
+        """`trace` from a state of one sequence on, and the state after; signals follow from the fast run's outputs."""
         x: Tensor = self.embedding(tokens[None])  # (1, T, D)
         layers: list[dict[str, Tensor]] = []
-        for cell, state in zip(self.layers, self.initial_state(1), strict=True):
-            outputs, _ = cell.forward_sequence(x, state)  # (1, T, H)
-            layers.append(cell.signals_of(x, outputs, state))
+        after = []
+        for cell, before in zip(self.layers, state, strict=True):
+            outputs, _ = cell.forward_sequence(x, before)  # (1, T, H)
+            layers.append(cell.signals_of(x, outputs, before))
+            after.append(tuple(layers[-1][name][:, -1] for name in STATES[: cell.state_size]))
             x = outputs
         signals = {name: torch.cat([layer[name] for layer in layers]) for name in layers[0]}  # (L, T, H)
-        return {**signals, "logits": self.head(x[0])}  # (T, V)
+        return {**signals, "logits": self.head(x[0])}, tuple(after)  # (T, V)
 
 
 def build(
