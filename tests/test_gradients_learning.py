@@ -18,7 +18,8 @@ from texts import prose
 from lmviz.compare import read_view
 from lmviz.runs import Run, Store, write_lines
 from lmviz.training.foreground import train_here
-from lmviz.ui.gradients import learning_words, player
+from lmviz.ui import player
+from lmviz.ui.gradients import learning_words
 from lmviz.ui.gradients.history import (
     clipped_share,
     has_cell,

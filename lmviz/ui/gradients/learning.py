@@ -7,17 +7,16 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lmviz.compare import RunView, labels, read_view
 from lmviz.runs import Run
-from lmviz.ui import cache
+from lmviz.ui import cache, player
 from lmviz.ui.chart import chart
 from lmviz.ui.comparison import run_styles
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.gradient_training import CurveWords, MapWords, Panel, map_figure, moment_figure
 from lmviz.ui.figures.gradient_updates import Updates, UpdateWords, parameter_figure, update_figure
 from lmviz.ui.gradients import learning_words as words
-from lmviz.ui.gradients import player
-from lmviz.ui.gradients.address import remember, restore
 from lmviz.ui.gradients.history import STATES, History, has_cell, layers_of, moments, parameter_history, read_history
 from lmviz.ui.i18n import _
+from lmviz.ui.kept import remember, restore
 from lmviz.ui.live import find, refresh_every
 from lmviz.ui.run_picker import steady_title
 from lmviz.ui.shell import forget

@@ -14,10 +14,10 @@ from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import markdown_safe, show_error
 from lmviz.ui.figures.dependence import dependence_figure
 from lmviz.ui.gradients import reading as words
-from lmviz.ui.gradients.address import remember, restore
 from lmviz.ui.gradients.history import STATES
 from lmviz.ui.gradients.reading import Reading, reading_of
 from lmviz.ui.i18n import _
+from lmviz.ui.kept import remember, restore
 from lmviz.ui.live import find
 from lmviz.ui.run_picker import steady_title
 from lmviz.ui.theme import plain

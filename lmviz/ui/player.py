@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from lmviz.ui.gradients.address import remember
 from lmviz.ui.i18n import _
+from lmviz.ui.kept import remember
 
 FRAME_SECONDS = 0.4
 FRAMES = 40
