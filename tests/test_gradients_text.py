@@ -20,7 +20,7 @@ from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.dependence import dependence_figure
 from lmviz.ui.gradients import reading as words
 from lmviz.ui.gradients.reading import Reading, reading_of, shade
-from lmviz.ui.gradients.text import DEFAULT_TOKENS, default_text
+from lmviz.ui.recurrent_runs import DEFAULT_TOKENS, default_text
 
 
 def reading(tokens: list[str], factor: float = 0.1, label: str = "GRU") -> Reading:

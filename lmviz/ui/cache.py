@@ -1,12 +1,17 @@
 """Everything that is kept between reruns, in one place. Keys are names, numbers and file times, never arrays."""
 
+import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from threading import Lock
 from typing import Any
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import Corpus, Preview, load_corpus, preview
@@ -14,6 +19,7 @@ from lmviz.errors import N_, RunError
 from lmviz.jobs.base import Jobs
 from lmviz.jobs.inline import InlineJobs
 from lmviz.jobs.pool import LocalPool
+from lmviz.packing import unpack
 from lmviz.runs import Store
 from lmviz.tokenizers import train_tokenizer
 
@@ -142,3 +148,67 @@ def dependence(run: str, step: int, text: str) -> dict[str, Any]:
     """
     *_, last = ask("dependence", run=run, step=step, text=text)
     return last
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def gates(run: str, step: int, text: str, layer: int) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
+    """What "gates" answers, and its signals (T, H) by name.
+
+    Raises:
+        LmvizError: the question cannot be answered.
+    """
+    *_, last = ask("gates", run=run, step=step, text=text, layer=layer)
+    found = {name: unpack(packed) for name, packed in last.pop("signals").items()}
+    return last, found
+
+
+class _Answers:
+    """The last answers, for all sessions."""
+
+    def __init__(self, most: int = 256) -> None:
+        self.most, self.lock = most, Lock()
+        self.known: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        with self.lock:
+            if key in self.known:
+                self.known.move_to_end(key)
+            return self.known.get(key)
+
+    def put(self, key: str, answer: dict[str, Any]) -> None:
+        with self.lock:
+            self.known[key] = answer
+            while len(self.known) > self.most:
+                self.known.popitem(last=False)
+
+
+@st.cache_resource(show_spinner=False)
+def _answers() -> _Answers:
+    return _Answers()
+
+
+def answer(
+    question: str, show: Callable[[dict[str, Any]], None] | None = None, /, **arguments: Any
+) -> dict[str, Any]:  # fmt: skip
+    """The last piece of an answer, kept for whoever asks the same again; not to be changed.
+
+    Args:
+        show: is given every piece before the last as it comes, for a progress bar; never for a kept answer.
+
+    Raises:
+        LmvizError: the question cannot be answered.
+    """
+    key = json.dumps([question, arguments], sort_keys=True)
+    known = _answers().get(key)
+    if known is None:
+        for known in ask(question, **arguments):
+            if show:
+                show(known)
+        assert known is not None
+        _answers().put(key, known)
+    return known
+
+
+def is_known(question: str, **arguments: Any) -> bool:
+    """Whether `answer` would have it at once."""
+    return _answers().get(json.dumps([question, arguments], sort_keys=True)) is not None

@@ -32,6 +32,7 @@ PAGES = {
     N_("Look inside"): [
         ("gradients", N_("Gradients"), ":material/trending_down:"),
         ("memory", N_("Memory"), ":material/psychology:"),
+        ("gates", N_("Gates"), ":material/sensor_door:"),
     ],
     N_("Write"): [("generate", N_("Generate"), ":material/edit_note:")],
 }

@@ -1,6 +1,5 @@
 """Where it goes: on which earlier tokens the loss at a chosen token depends, for two models above each other."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,15 +18,12 @@ from lmviz.ui.gradients.reading import Reading, reading_of
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember, restore
 from lmviz.ui.live import find
+from lmviz.ui.recurrent_runs import default_text, not_shown, recurrent_runs
 from lmviz.ui.run_picker import steady_title
 from lmviz.ui.theme import plain
 
-DEFAULT_TOKENS = 80
-SOME_LETTERS = 24
-"""In a line that is worth reading."""
 ADDRESS_CHARACTERS = 200
 """Of a text that goes into the address."""
-RECURRENT = ("rnn", "nvsi", "gru", "lstm")
 SIDES = ("first", "second")
 SAMPLES = {"first": ("sample-rnn",), "second": ("sample-gru", "sample-lstm")}
 ADDRESS = {"first": "run", "second": "second"}
@@ -37,9 +33,7 @@ ADDRESS = {"first": "run", "second": "second"}
 def text_part() -> None:
     """Two models, a text, the token; the text shaded for each, and the whole maps below."""
     cache.jobs()
-    runs = {
-        run.id: run for run in cache.store().runs() if run.config().model.kind in RECURRENT and run.checkpoint_steps()
-    }
+    runs = recurrent_runs()
     if not runs:
         st.info(_("No recurrent model has been trained yet. Train one first."), icon=":material/school:")
         st.page_link("pages/train.py", label=_("Train"), icon=":material/play_circle:")
@@ -57,7 +51,7 @@ def _model(side: str, runs: Mapping[str, Run]) -> tuple[Run, int]:
     default = next(run_id for run_id in (*SAMPLES[side], *runs) if run_id in runs)
     wanted = st.query_params.get(ADDRESS[side])
     if wanted and wanted not in runs and st.session_state.get(f"text_{side}") not in runs:
-        _not_shown(wanted, runs[default])
+        not_shown(wanted, runs[default])
     restore(f"text_{side}", ADDRESS[side], list(runs), default)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -83,18 +77,6 @@ def _model(side: str, runs: Mapping[str, Run]) -> tuple[Run, int]:
     return run, step
 
 
-def _not_shown(run_id: str, instead: Run) -> None:
-    """Why a run of the address is not among the models, and which one takes its place."""
-    if not find([run_id]):  # says that it is gone
-        words = _("{instead} is shown instead.")
-    elif cache.store().get(run_id, allow_paths=False).config().model.kind in RECURRENT:
-        words = _("The run {run} has kept no weights yet; {instead} is shown instead.")
-    else:
-        words = _("The run {run} has no state that goes from step to step; {instead} is shown instead.")
-    name = steady_title(instead)
-    st.info(words.format(run=markdown_safe(run_id), instead=markdown_safe(name)), icon=":material/info:")
-
-
 def _text(run: Run) -> str:
     """What is typed; at first the beginning of the first run's own validation text."""
     default = default_text(run)
@@ -107,17 +89,6 @@ def _text(run: Run) -> str:
     text = str(st.text_area(_("Text"), key="text_typed", height=80))
     remember("text", text if len(text) <= ADDRESS_CHARACTERS else default, default)
     return text
-
-
-def default_text(run: Run) -> str:
-    """About DEFAULT_TOKENS tokens of its held-out passage, from the first line that has some words."""
-    tokens = run.breakdown().get("tokens", [])
-    lines = "".join(tokens).splitlines(keepends=True)
-    first = next((i for i, line in enumerate(lines) if sum(map(str.isalpha, line)) >= SOME_LETTERS), 0)
-    start = len("".join(lines[:first]))
-    ends = itertools.accumulate(map(len, tokens))
-    later = [token for token, end in zip(tokens, ends, strict=True) if end > start]
-    return "".join(later[:DEFAULT_TOKENS]).strip() or _("Type a sentence here.")
 
 
 def _answers(chosen: Sequence[tuple[Run, int]], text: str) -> None:
