@@ -36,7 +36,7 @@ class Scene:
 
     @property
     def units(self) -> int:
-        return self.signals["hidden"].shape[1]
+        return int(self.signals["hidden"].shape[1])
 
     @property
     def state(self) -> str:
