@@ -1,0 +1,164 @@
+"""Maps of a signal over a text, and one unit over time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from lmviz.ui.figures.compact import compact
+from lmviz.ui.theme import ACCENT, DIVERGING, INK, MUTED, SEQUENTIAL
+
+Array = NDArray[np.float32]
+
+STRIP = 0.16
+"""Share of the height that the mean over units has."""
+
+
+@dataclass(frozen=True)
+class MapData:
+    """A part of a signal as it is drawn. Shapes: T tokens, R rows of units."""
+
+    values: Array
+    """(R, T); a row is a unit, or the mean of several."""
+    mean: Array
+    """Mean over all units at each token (T,)."""
+    columns: Sequence[str]
+    """Names of the tokens (T,), each different, as Plotly may show them."""
+    rows: Sequence[str]
+    """Names of the units, each different."""
+    every_column: Sequence[str]
+    """Names of all tokens of the text, also where only a part is drawn."""
+    column: int | None
+    """The chosen token among the columns."""
+    row: int | None
+    """The chosen unit's row."""
+    range: tuple[int, int]
+    """Places of the tokens that are drawn: from, up to."""
+
+
+@dataclass(frozen=True)
+class MapWords:
+    title: str
+    x: str
+    y: str
+    hover: str
+    """One cell: `%{x}`, `%{y}`, `%{z}`."""
+    mean: str
+    """Name of the strip; its hover has `%{x}` and `%{y}`."""
+    mean_hover: str
+
+
+def signal_map(data: MapData, words: MapWords, *, gate: bool, key: str) -> go.Figure:
+    """A heatmap of unit by token, and above it the mean over units.
+
+    gate: values from 0 to 1; else they have both signs, and the scale is as wide as the largest.
+    key: zoom is kept while it stays.
+    """
+    most = float(np.abs(data.values).max(initial=0)) or 1.0
+    scale: dict[str, Any] = (
+        {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": 1}
+        if gate
+        else {"colorscale": DIVERGING, "zmin": -most, "zmax": most}
+    )
+    return go.Figure(
+        data=[
+            {
+                "type": "heatmap", "name": words.title, "x": list(data.columns), "y": list(data.rows),
+                "z": compact(data.values), "hovertemplate": words.hover + "<extra></extra>",
+                "colorbar": {"thickness": 8, "len": 1 - STRIP, "y": 0, "yanchor": "bottom", "nticks": 4}, **scale,
+            },
+            {
+                "type": "scatter", "mode": "lines", "name": words.mean, "x": list(data.columns),
+                "y": np.round(data.mean, 4).tolist(), "yaxis": "y2", "line": {"color": MUTED, "width": 1.2},
+                "hovertemplate": words.mean_hover + "<extra></extra>", "showlegend": False,
+            },
+        ],
+        layout={
+            "title": {"text": words.title}, "uirevision": key, "margin": {"l": 44, "r": 4, "t": 6, "b": 36},
+            "xaxis": {
+                "title": {"text": words.x}, "type": "category", "anchor": "y", "nticks": 7, "tickangle": 0,
+                "range": [data.range[0] - 0.5, data.range[1] - 0.5], **_categories(data),
+            },
+            "yaxis": {
+                "title": {"text": words.y}, "type": "category", "domain": [0, 1 - STRIP - 0.03], "showgrid": False,
+                "range": [len(data.rows) - 0.5, -0.5], "nticks": 6,
+            },
+            "yaxis2": {
+                "domain": [1 - STRIP, 1], "nticks": 3, "fixedrange": True, "anchor": "x",
+                **_mean_range(data.mean, gate),
+            },
+            "shapes": _chosen(data),
+        },
+    )  # fmt: skip
+
+
+def _categories(data: MapData) -> dict[str, Any]:
+    """Where a part is drawn, its tokens keep the places that they have in the text."""
+    if len(data.columns) == len(data.every_column):
+        return {}
+    return {"categoryorder": "array", "categoryarray": list(data.every_column)}
+
+
+def _mean_range(mean: Array, gate: bool) -> dict[str, Any]:
+    """The strip has zero in it."""
+    low, high = (0.0, 1.0) if gate else (min(0.0, float(mean.min())), max(0.0, float(mean.max())))
+    room = 0.08 * ((high - low) or 1)
+    return {"range": [low - room, high + room]}
+
+
+def _chosen(data: MapData) -> list[dict[str, Any]]:
+    line = {"color": INK, "width": 1}
+    shapes: list[dict[str, Any]] = []
+    if data.column is not None:
+        place = data.range[0] + data.column
+        ends = {"x0": place - 0.5, "x1": place + 0.5, "y0": 0, "y1": 1, "yref": "paper"}
+        shapes.append({"type": "rect", "xref": "x", "line": line, **ends})
+    if data.row is not None:
+        ends = {"y0": data.row - 0.5, "y1": data.row + 0.5, "x0": 0, "x1": 1, "xref": "paper"}
+        shapes.append({"type": "rect", "yref": "y", "line": line, **ends})
+    return shapes
+
+
+@dataclass(frozen=True)
+class Line:
+    """One signal of a unit over a text."""
+
+    name: str
+    values: Array
+    main: bool
+    """Drawn strongly."""
+
+
+COLORS = ("#4296ea", "#e06c26", "#2a905a", "#e45ca9", "#664ed8", "#8a6d3b")
+"""Of the other signals, in their order; see lmviz.ui.theme for how they were chosen."""
+
+
+def unit_figure(
+    lines: Sequence[Line], columns: Sequence[str], chosen: int, *, title: str, x: str, y: str, hover: str, key: str
+) -> go.Figure:
+    """Signals of one unit at every token; the chosen token marked. `hover`: `%{x}`, `%{y}`."""
+    colors = iter(COLORS)
+    traces = [
+        {
+            "type": "scatter", "mode": "lines", "name": line.name, "x": list(columns),
+            "y": [float(f"{value:.6g}") for value in line.values],
+            "line": {"color": INK, "width": 2.2} if line.main else {"color": next(colors), "width": 1.2},
+            "hovertemplate": f"{line.name}: {hover}<extra></extra>", **({} if line.main else {"opacity": 0.9}),
+        }
+        for line in lines
+    ]  # fmt: skip
+    return go.Figure(data=traces, layout={
+        "title": {"text": title}, "uirevision": key, "hovermode": "x",
+        "xaxis": {
+            "title": {"text": x}, "type": "category", "nticks": 12, "tickangle": 0,
+            "range": [-0.5, len(columns) - 0.5],
+        },
+        "yaxis": {"title": {"text": y}},
+        "shapes": [{
+            "type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "paper",
+            "line": {"color": ACCENT, "width": 1.5, "dash": "dot"},
+        }],
+    })  # fmt: skip

@@ -1,0 +1,125 @@
+"""One unit's step at one character, written out with its numbers."""
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from lmviz.errors import LmvizError
+from lmviz.ui import cache
+from lmviz.ui.errors import show_error
+from lmviz.ui.gates.names import in_order, signal_name
+from lmviz.ui.gates.scene import Scene
+from lmviz.ui.i18n import _
+from lmviz.ui.tokens import visible_token
+
+
+def step_panel(scene: Scene, token: int, unit: int) -> None:
+    """What is read, what each gate makes of it, and what becomes of the old state."""
+    try:
+        step = cache.answer(
+            "gate_step", run=scene.run.id, step=scene.step, text=scene.text, layer=scene.layer, token=token, unit=unit
+        )
+    except LmvizError as error:
+        show_error(error)
+        return
+    st.html(_read(scene, step, token) + _table(step))
+    for line in equations(step, carry=getattr(scene.run.config().model, "carry", False)):
+        st.latex(line)
+    st.html(_next(step))
+
+
+def _read(scene: Scene, step: dict[str, Any], token: int) -> str:
+    """What goes into the step, in one line."""
+    if scene.layer == 0:
+        words = _("x is what it reads, “{token}” as {size} numbers")
+    else:
+        words = _("x is what the layer below makes of “{token}”, {size} numbers")
+    x = words.format(token=visible_token(scene.tokens[token]), size=step["x"]["size"])
+    before = _("h′ is the state of all {size} units before").format(size=step["h"]["size"])
+    return f'<div class="step-reads">{html.escape(x)}; {html.escape(before)}.</div>'
+
+
+def _table(step: dict[str, Any]) -> str:
+    """A row a gate: the shares that add up, and what comes out of them, with a bar."""
+    head = ["", _("from x"), _("from h′"), _("bias"), _("sum"), ""]
+    cells = "".join(f"<th>{html.escape(one)}</th>" for one in head)
+    terms = {term["name"]: term for term in step["terms"]}
+    reset = terms.get("gate.reset")
+    rows = [_row(terms[name], reset if name == "candidate" else None) for name in in_order(terms)]
+    return f'<table class="step"><tr>{cells}</tr>{"".join(rows)}</table>'
+
+
+def _row(term: dict[str, Any], reset: dict[str, Any] | None) -> str:
+    """`reset`: a GRU's reset gate, which comes between the candidate's two sums."""
+    x, h, bias = shares(term, reset)
+    gate = term["name"].startswith("gate.")
+    function = "σ" if gate else "tanh"
+    value = term["value"]
+    start, width = (0.0, value) if gate else (min(0.5, 0.5 + value / 2), abs(value) / 2)
+    place = f"--start:{100 * start:.1f}%;--width:{100 * width:.1f}%"
+    bar = f'<u class="{"gate" if gate else "both"}"><i style="{place}"></i></u>'
+    numbers = "".join(f"<td>{one:+.2f}</td>" for one in (x, h, bias, x + h + bias))
+    return (
+        f"<tr><th>{html.escape(signal_name(term['name']))}</th>{numbers}"
+        f'<td class="made"><span>{function}</span> <b>{value:.4f}</b>{bar}</td></tr>'
+    )
+
+
+def shares(term: dict[str, Any], reset: dict[str, Any] | None) -> tuple[float, float, float]:
+    """What x, the state before and the biases add to a sum."""
+    if reset is None:
+        return term["input"], term["recurrent"], term["bias_input"] + term["bias_recurrent"]
+    r = reset["value"]
+    return term["input"], r * term["recurrent"], term["bias_input"] + r * term["bias_recurrent"]
+
+
+def equations(step: dict[str, Any], *, carry: bool) -> list[str]:
+    """LaTeX: how the new state is made of these values, with the numbers."""
+    value = {term["name"]: term["value"] for term in step["terms"]}
+    before, after = step["before"], step["after"]
+    n, hidden = value.get("candidate", 0.0), _n(after["hidden"])
+    if "gate.forget" in value:
+        cell = _n(after["cell"])
+        kept, written = (value["gate.forget"], before["cell"]), (value["gate.input"], n)
+        o = _n(value["gate.output"])
+        return [
+            rf"c = f\,c' + i\,n = {_sum(kept, written)} = \mathbf{{{cell}}}",
+            rf"h = o\,\tanh c = {o} \cdot \tanh({cell}) = \mathbf{{{hidden}}}",
+        ]
+    if "gate.update" in value:
+        z = value["gate.update"]
+        return [rf"h = z\,h' + (1-z)\,n = {_sum((z, before['hidden']), (1 - z, n))} = \mathbf{{{hidden}}}"]
+    if "gate.input" in value and carry:
+        i = value["gate.input"]
+        return [rf"h = (1-i)\,h' + i\,n = {_sum((1 - i, before['hidden']), (i, n))} = \mathbf{{{hidden}}}"]
+    if "gate.input" in value:
+        return [rf"h = i\,n = {_product(value['gate.input'], n)} = \mathbf{{{hidden}}}"]
+    return []
+
+
+def _sum(kept: tuple[float, float], written: tuple[float, float]) -> str:
+    """What is left of the old state and what is added, each a product, and what these come to."""
+    words = {"kept": _("kept"), "written": _("written")}
+    parts = {"kept": kept, "written": written}
+    products = " + ".join(
+        rf"\underbrace{{{_product(*parts[name])}}}_{{\text{{{words[name]}}}}}" for name in parts
+    )  # fmt: skip
+    second = written[0] * written[1]
+    return f"{products} = {_n(kept[0] * kept[1])} {'+' if second >= 0 else '-'} {_n(abs(second))}"
+
+
+def _n(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _product(first: float, second: float) -> str:
+    return rf"{_n(first)} \cdot {_n(second)}" if second >= 0 else rf"{_n(first)} \cdot ({_n(second)})"
+
+
+def _next(step: dict[str, Any]) -> str:
+    """What the model expects after this character."""
+    parts = "".join(
+        f"<span><code>{html.escape(visible_token(token))}</code> {chance:.1%}</span>" for token, chance in step["next"]
+    )
+    return f'<div class="step-next">{html.escape(_("Next it expects"))} {parts}</div>'
