@@ -37,6 +37,8 @@ class MapData:
     """The chosen unit's row."""
     range: tuple[int, int]
     """Places of the tokens that are drawn: from, up to."""
+    limit: float
+    """Where the colours of a signal with both signs end."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,16 @@ def signal_map(data: MapData, words: MapWords, *, gate: bool, key: str) -> go.Fi
         layout={
             "title": {"text": words.title}, "uirevision": key, "margin": {"l": 44, "r": 4, "t": 6, "b": 36},
             "xaxis": {
-                "title": {"text": words.x}, "type": "category", "anchor": "y", "nticks": 7, "tickangle": 0,
+                "title": {"text": words.x}, "type": "category", "anchor": "y", "nticks": 5, "tickangle": 0,
                 "range": [data.range[0] - 0.5, data.range[1] - 0.5], **_categories(data),
             },
             "yaxis": {
-                "title": {"text": words.y}, "type": "category", "domain": [0, 1 - STRIP - 0.03], "showgrid": False,
+                "title": {"text": words.y}, "type": "category", "domain": [0, 1 - STRIP - 0.06], "showgrid": False,
                 "range": [len(data.rows) - 0.5, -0.5], "nticks": 6,
             },
             "yaxis2": {
-                "domain": [1 - STRIP, 1], "nticks": 3, "fixedrange": True, "anchor": "x",
+                "domain": [1 - STRIP, 1], "nticks": 2, "fixedrange": True, "anchor": "x",
+                "tickfont": {"size": 10},
                 **_mean_range(data.mean, gate),
             },
             "shapes": _chosen(data),
@@ -110,15 +113,14 @@ def _mean_range(mean: Array, gate: bool) -> dict[str, Any]:
 
 
 def _chosen(data: MapData) -> list[dict[str, Any]]:
-    line = {"color": INK, "width": 1}
+    """Lines through the chosen token and the chosen unit."""
+    line = {"type": "line", "line": {"color": ACCENT, "width": 1.2, "dash": "dot"}}
     shapes: list[dict[str, Any]] = []
     if data.column is not None:
         place = data.range[0] + data.column
-        ends = {"x0": place - 0.5, "x1": place + 0.5, "y0": 0, "y1": 1, "yref": "paper"}
-        shapes.append({"type": "rect", "xref": "x", "line": line, **ends})
+        shapes.append({**line, "x0": place, "x1": place, "y0": 0, "y1": 1, "yref": "paper"})
     if data.row is not None:
-        ends = {"y0": data.row - 0.5, "y1": data.row + 0.5, "x0": 0, "x1": 1, "xref": "paper"}
-        shapes.append({"type": "rect", "yref": "y", "line": line, **ends})
+        shapes.append({**line, "y0": data.row, "y1": data.row, "x0": 0, "x1": 1, "xref": "paper"})
     return shapes
 
 
@@ -128,35 +130,39 @@ class Line:
 
     name: str
     values: Array
-    main: bool
-    """Drawn strongly."""
+    unbounded: bool
+    """A cell state can grow beyond 1 and has a panel of its own."""
 
 
 COLORS = ("#4296ea", "#e06c26", "#2a905a", "#e45ca9", "#664ed8", "#8a6d3b")
-"""Of the other signals, in their order; see lmviz.ui.theme for how they were chosen."""
+"""Of the signals in their order; see lmviz.ui.theme for how such colours are chosen."""
+CELL_SHARE = 0.4
+"""Of the height, for the cell state's panel."""
 
 
 def unit_figure(
     lines: Sequence[Line], columns: Sequence[str], chosen: int, *, title: str, x: str, y: str, hover: str, key: str
 ) -> go.Figure:
     """Signals of one unit at every token; the chosen token marked. `hover`: `%{x}`, `%{y}`."""
-    colors = iter(COLORS)
+    apart = any(line.unbounded for line in lines)
     traces = [
         {
             "type": "scatter", "mode": "lines", "name": line.name, "x": list(columns),
-            "y": [float(f"{value:.6g}") for value in line.values],
-            "line": {"color": INK, "width": 2.2} if line.main else {"color": next(colors), "width": 1.2},
-            "hovertemplate": f"{line.name}: {hover}<extra></extra>", **({} if line.main else {"opacity": 0.9}),
+            "y": [float(f"{value:.6g}") for value in line.values], "yaxis": "y2" if line.unbounded else "y",
+            "line": {"color": INK if line.unbounded else color, "width": 2 if line.unbounded else 1.5},
+            "hovertemplate": f"{line.name}: {hover}<extra></extra>",
         }
-        for line in lines
+        for line, color in zip(lines, COLORS, strict=False)
     ]  # fmt: skip
     return go.Figure(data=traces, layout={
-        "title": {"text": title}, "uirevision": key, "hovermode": "x",
+        "title": {"text": title}, "uirevision": key, "hovermode": "x", "margin": {"t": 6},
+        "legend": {"y": -0.22, "yanchor": "top"},
         "xaxis": {
-            "title": {"text": x}, "type": "category", "nticks": 12, "tickangle": 0,
+            "title": {"text": x}, "type": "category", "nticks": 12, "tickangle": 0, "anchor": "y",
             "range": [-0.5, len(columns) - 0.5],
         },
-        "yaxis": {"title": {"text": y}},
+        "yaxis": {"title": {"text": y}, "domain": [0, 1 - CELL_SHARE - 0.05 if apart else 1]},
+        **({"yaxis2": {"domain": [1 - CELL_SHARE, 1], "anchor": "x"}} if apart else {}),
         "shapes": [{
             "type": "line", "x0": chosen, "x1": chosen, "y0": 0, "y1": 1, "yref": "paper",
             "line": {"color": ACCENT, "width": 1.5, "dash": "dot"},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmviz.ui.figures.gates import MapData
 from lmviz.ui.gates.scene import Scene
@@ -14,6 +15,11 @@ from lmviz.ui.tokens import visible_token
 
 CELLS = 320_000
 """In all maps of the page together: 850 kB. A text with more has rows that are means of several units."""
+
+STATE_LIMIT = 3.0
+"""Where a cell state's colours end: tanh(3) is 0.995, so what lies beyond makes no difference to what is let out. A unit
+that counts upwards would else leave all others pale.
+"""
 
 
 def place_names(tokens: Sequence[str]) -> list[str]:
@@ -107,7 +113,13 @@ def map_data(scene: Scene, signal: str, units: Sequence[int], window: Window, to
         column=token - start if start <= token < end else None,
         row=next((at for at, group in enumerate(groups) if unit in group), None),
         range=(start, end),
+        limit=colour_limit(values),
     )
+
+
+def colour_limit(values: NDArray[np.float32]) -> float:
+    """Where the colours of a signal with both signs end."""
+    return min(STATE_LIMIT, max(1.0, float(np.abs(values).max(initial=0))))
 
 
 def row_name(group: Sequence[int]) -> str:

@@ -139,6 +139,10 @@ def _map_words(scene: Scene, side: str, window: maps.Window) -> None:
     """What the maps show, and how finely."""
     words = _("Each column is the state after a token was read, each row a unit of layer {layer}; the line above is the"
               " mean of all units. Zoom, and all maps follow.").format(layer=scene.layer + 1)  # fmt: skip
+    if maps.colour_limit(scene.signals[scene.state]) == maps.STATE_LIMIT:
+        words += " " + _("The cell state's colours end at {limit}, where tanh is 0.995.").format(
+            limit=f"±{maps.STATE_LIMIT:g}"
+        )
     if not window.whole:
         words += " " + _("So many cells do not fit: a row is the mean of {count} units. Zoom in for each one.").format(
             count=window.group
@@ -160,10 +164,7 @@ def _unit(scene: Scene, token: int, unit: int) -> None:
         if isinstance(point, int):
             st.session_state["gates_token"] = point
 
-    lines = [
-        Line(signal_name(name), values[:, unit], name == scene.state) for name, values in scene.signals.items()
-    ]  # fmt: skip
-    lines.sort(key=lambda line: line.main)  # the main one is drawn last, on top
+    lines = [Line(signal_name(name), values[:, unit], name == "cell") for name, values in scene.signals.items()]
     figure = unit_figure(
         lines, maps.place_names(scene.tokens), token, title=_("Unit {unit} over the text").format(unit=unit),
         x=_("token read"), y=_("value"), hover="%{y:.4f}", key=f"{scene.run.id} {scene.layer} {len(scene.tokens)}",

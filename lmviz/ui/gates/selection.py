@@ -10,9 +10,9 @@ from lmviz.ui.kept import remember, restore
 
 
 def unit_choice(scene: Scene) -> int:
-    """A number field; at first the unit that changes most over the text."""
+    """A number field; at first the unit whose output changes most over the text."""
     last = scene.units - 1
-    liveliest = int(scene.signals[scene.state].std(0).argmax())
+    liveliest = int(scene.signals["hidden"].std(0).argmax())
     restore("gates_unit", "unit", range(scene.units), liveliest)
     unit = int(st.number_input(_("Unit (0 to {last})").format(last=last), 0, last, key="gates_unit"))
     st.query_params["unit"] = str(unit)

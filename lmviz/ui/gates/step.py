@@ -84,29 +84,28 @@ def equations(step: dict[str, Any], *, carry: bool) -> list[str]:
         kept, written = (value["gate.forget"], before["cell"]), (value["gate.input"], n)
         o = _n(value["gate.output"])
         return [
-            rf"c = f\,c' + i\,n = {_sum(kept, written)} = \mathbf{{{cell}}}",
+            _aligned("c", r"f\,c' + i\,n", kept, written, cell),
             rf"h = o\,\tanh c = {o} \cdot \tanh({cell}) = \mathbf{{{hidden}}}",
         ]
     if "gate.update" in value:
         z = value["gate.update"]
-        return [rf"h = z\,h' + (1-z)\,n = {_sum((z, before['hidden']), (1 - z, n))} = \mathbf{{{hidden}}}"]
+        return [_aligned("h", r"z\,h' + (1-z)\,n", (z, before["hidden"]), (1 - z, n), hidden)]
     if "gate.input" in value and carry:
         i = value["gate.input"]
-        return [rf"h = (1-i)\,h' + i\,n = {_sum((1 - i, before['hidden']), (i, n))} = \mathbf{{{hidden}}}"]
+        return [_aligned("h", r"(1-i)\,h' + i\,n", (1 - i, before["hidden"]), (i, n), hidden)]
     if "gate.input" in value:
         return [rf"h = i\,n = {_product(value['gate.input'], n)} = \mathbf{{{hidden}}}"]
     return []
 
 
-def _sum(kept: tuple[float, float], written: tuple[float, float]) -> str:
-    """What is left of the old state and what is added, each a product, and what these come to."""
+def _aligned(state: str, formula: str, kept: tuple[float, float], written: tuple[float, float], result: str) -> str:
+    """The formula; below it what is left of the old state and what is added, each a product and what it comes to."""
     words = {"kept": _("kept"), "written": _("written")}
-    parts = {"kept": kept, "written": written}
     products = " + ".join(
-        rf"\underbrace{{{_product(*parts[name])}}}_{{\text{{{words[name]}}}}}" for name in parts
-    )  # fmt: skip
-    second = written[0] * written[1]
-    return f"{products} = {_n(kept[0] * kept[1])} {'+' if second >= 0 else '-'} {_n(abs(second))}"
+        rf"\underbrace{{{_product(*pair)}}}_{{\text{{{words[name]}}}\ {_n(pair[0] * pair[1])}}}"
+        for name, pair in (("kept", kept), ("written", written))
+    )
+    return rf"\begin{{aligned}} {state} &= {formula} \\ &= {products} = \mathbf{{{result}}} \end{{aligned}}"
 
 
 def _n(value: float) -> str:
