@@ -1,7 +1,9 @@
 // One chart: title, plot, caption. Plotly.react keeps the plot up to date in place, so zoom and hover stay.
 
 const PHONE = 560; // narrower than this (CSS pixels): legend below, small margins
+const ZOOM_WAIT = 150; // milliseconds after the last movement in which the server is told
 const charts = new WeakMap(); // the element Streamlit gives us -> its Chart
+const linked = new Set(); // charts that share an axis or a place with others
 
 let library;
 function loadPlotly() {
@@ -64,6 +66,8 @@ class Chart {
     this.plot.style.height = `${spec.height}px`;
     this.plot.setAttribute("aria-label", spec.alt);
     this.plot.classList.toggle("clickable", spec.clicks);
+    if (spec.link.x || spec.link.y) linked.add(this);
+    else linked.delete(this);
     this.host.style.minHeight = "";
     this.draw();
   }
@@ -78,14 +82,14 @@ class Chart {
       const look = spec.figure + (width < PHONE) + spec.height + themeOf(style);
       if (look === this.look) return; // a rerun that changed nothing here
       this.look = look;
-      const figure = resolveColors(JSON.parse(spec.figure), style);
+      const figure = resolveColors(unpacked(spec.figure), style);
       const first = !this.drawn;
       if (first) plot.replaceChildren();
       plot.classList.remove("waiting", "failed");
       await plotly.react(plot, figure.data, layoutFor(figure.layout, width), this.config(plotly));
       this.drawn = true;
       this.width = width;
-      if (first) plot.on("plotly_click", (event) => this.clicked(event));
+      if (first) this.listen();
     } catch (error) {
       console.error(error);
       plot.classList.replace("waiting", "failed");
@@ -120,6 +124,63 @@ class Chart {
     if (!this.spec.clicks) return;
     const { curveNumber, data, x, y, z, pointNumber, customdata, text } = event.points[0];
     this.send("click", { curve: curveNumber, name: data.name ?? "", x, y, z, point: pointNumber, customdata, text });
+  }
+
+  listen() {
+    const { plot } = this;
+    plot.on("plotly_click", (event) => this.clicked(event));
+    plot.on("plotly_relayout", (change) => this.moved(change));
+    plot.on("plotly_hover", (event) => this.pointed(event));
+    plot.on("plotly_unhover", () => this.others("x", "y").forEach((chart) => window.Plotly.Fx.unhover(chart.plot)));
+  }
+
+  // Charts on the page that have the same names for these axes.
+  others(...axes) {
+    const { link } = this.spec;
+    const alike = (chart) => chart !== this && chart.drawn && axes.every((axis) => link[axis] && link[axis] === chart.spec.link[axis]);
+    return [...linked].filter(alike);
+  }
+
+  // A person zoomed here: the others follow, and say nothing of it themselves.
+  moved(change) {
+    if (this.following) return;
+    for (const letter of ["x", "y"]) {
+      const axis = `${letter}axis`;
+      if (!Object.keys(change).some((key) => key === axis || key.startsWith(`${axis}.`))) continue;
+      const range = [...this.plot._fullLayout[axis].range];
+      for (const chart of this.others(letter)) chart.follow({ [`${axis}.range`]: range });
+    }
+    if (!this.spec.zooms) return;
+    clearTimeout(this.zooming);
+    this.zooming = setTimeout(() => this.send("zoom", { x: this.part("x"), y: this.part("y"), at: Date.now() }), ZOOM_WAIT);
+  }
+
+  async follow(change) {
+    this.following = true;
+    await window.Plotly.relayout(this.plot, change);
+    this.following = false;
+  }
+
+  // What is to be seen of an axis; null if it is what the figure began with.
+  part(letter) {
+    const axis = this.plot._fullLayout[`${letter}axis`];
+    const start = JSON.parse(this.spec.figure).layout[`${letter}axis`]?.range;
+    const whole = start ? start.every((end, i) => Math.abs(end - axis.range[i]) < 1e-9) : axis.autorange;
+    return whole ? null : [...axis.range];
+  }
+
+  pointed(event) {
+    const { x, y, data } = event.points[0];
+    if (this.following || data.type !== "heatmap") return;
+    for (const chart of this.others("x", "y")) chart.point(x, y);
+  }
+
+  // As if the mouse were at this place of the main plot.
+  point(x, y) {
+    const { xaxis, yaxis } = this.plot._fullLayout;
+    this.following = true;
+    window.Plotly.Fx.hover(this.plot, { xval: xaxis.d2c(x), yval: yaxis.d2c(y) }, "xy");
+    this.following = false;
   }
 
   // The same object until the language changes: for Plotly a new button function is a new chart, and zoom is lost.
@@ -165,7 +226,7 @@ class Chart {
   }
 
   saveData() {
-    const { data, layout } = JSON.parse(this.spec.figure);
+    const { data, layout } = unpacked(this.spec.figure);
     // The mark at the start tells spreadsheets that this is UTF-8.
     const blob = new Blob(["\ufeff", csv(data, layout)], { type: "text/csv;charset=utf-8" });
     const link = document.createElement("a");
@@ -177,6 +238,7 @@ class Chart {
 
   remove() {
     this.gone = true;
+    linked.delete(this);
     this.observer.disconnect();
     if (this.drawn) window.Plotly.purge(this.plot);
     charts.delete(this.host);
@@ -234,6 +296,20 @@ const TYPES = {
   i1: Int8Array, u1: Uint8Array, u1c: Uint8ClampedArray, i2: Int16Array, u2: Uint16Array,
   i4: Int32Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array,
 };
+
+const MISSING = -32768; // lmviz/ui/figures/compact.py
+
+// A figure whose scaled integers are numbers again.
+function unpacked(text) {
+  const figure = JSON.parse(text);
+  for (const trace of figure.data) {
+    const { scale } = trace.z ?? {};
+    if (scale === undefined) continue;
+    const number = (whole) => (whole === MISSING ? null : Number((whole * scale).toPrecision(5)));
+    trace.z = values(trace.z).map((row) => row.map(number));
+  }
+  return figure;
+}
 
 // A list, or plotly.py's {dtype, bdata, shape}, as an array (of arrays).
 function values(field) {

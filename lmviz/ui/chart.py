@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ _element = st.components.v2.component(
 
 Click = dict[str, Any]
 """A clicked point: curve (number), name (of the trace), x, y, z, point (index, or [row, column]), customdata, text."""
+Zoom = dict[str, Any]
+"""What is to be seen: "x" and "y", each [from, to] on its axis (of categories their places), or None for all of it."""
 
 
 def chart(
@@ -52,6 +54,8 @@ def chart(
     caption: str = "",
     csv: str | None = None,
     on_event: Callable[[Click], None] | None = None,
+    on_zoom: Callable[[Zoom], None] | None = None,
+    link: Mapping[str, str] | None = None,
 ) -> None:
     """Show a figure and keep it up to date under the same key.
 
@@ -63,6 +67,9 @@ def chart(
         caption: what is measured and over what, below the plot.
         csv: name of the files people download, without ending; the key if left out.
         on_event: called before the page runs again, with the point that was clicked.
+        on_zoom: called before the page runs again, when a person has zoomed, moved or reset the picture.
+        link: "x" and "y" -> a name; charts of the page with the same name for an axis show the same part of it, and
+            those with both show their values at the same place together.
 
     Raises:
         ValueError: `alt` is empty.
@@ -77,6 +84,8 @@ def chart(
         "caption": caption,
         "file": csv or key,
         "clicks": on_event is not None,
+        "zooms": on_zoom is not None,
+        "link": dict(link or {}),
         "labels": _labels(),
     }
     data = json.dumps(spec, ensure_ascii=False).encode()
@@ -86,7 +95,12 @@ def chart(
         if event and on_event:
             on_event(event)
 
-    _element(key=key, data=data, on_click_change=clicked)
+    def zoomed() -> None:
+        event = st.session_state[key].get("zoom")
+        if event and on_zoom:
+            on_zoom(event)
+
+    _element(key=key, data=data, on_click_change=clicked, on_zoom_change=zoomed)
 
 
 def _labels() -> dict[str, Any]:

@@ -56,15 +56,11 @@ class MapWords:
 def signal_map(data: MapData, words: MapWords, *, gate: bool, key: str) -> go.Figure:
     """A heatmap of unit by token, and above it the mean over units.
 
-    gate: values from 0 to 1; else they have both signs, and the scale is as wide as the largest.
+    gate: values from 0 to 1; else they have both signs, and the colours end at `data.limit`.
     key: zoom is kept while it stays.
     """
-    most = float(np.abs(data.values).max(initial=0)) or 1.0
-    scale: dict[str, Any] = (
-        {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": 1}
-        if gate
-        else {"colorscale": DIVERGING, "zmin": -most, "zmax": most}
-    )
+    signed = {"colorscale": DIVERGING, "zmin": -data.limit, "zmax": data.limit}
+    scale: dict[str, Any] = {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": 1} if gate else signed
     return go.Figure(
         data=[
             {

@@ -17,8 +17,8 @@ CELLS = 320_000
 """In all maps of the page together: 850 kB. A text with more has rows that are means of several units."""
 
 STATE_LIMIT = 3.0
-"""Where a cell state's colours end: tanh(3) is 0.995, so what lies beyond makes no difference to what is let out. A unit
-that counts upwards would else leave all others pale.
+"""Where a cell state's colours end: tanh(3) is 0.995, so what lies beyond makes no difference to what is let out.
+Without it a unit that counts upwards would leave all others pale.
 """
 
 

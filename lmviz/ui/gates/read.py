@@ -1,7 +1,5 @@
 """Read along: the text, a map for every signal, and one step of one unit in numbers."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import streamlit as st
 
@@ -169,11 +167,11 @@ def _unit(scene: Scene, token: int, unit: int) -> None:
         lines, maps.place_names(scene.tokens), token, title=_("Unit {unit} over the text").format(unit=unit),
         x=_("token read"), y=_("value"), hover="%{y:.4f}", key=f"{scene.run.id} {scene.layer} {len(scene.tokens)}",
     )  # fmt: skip
-    values: Sequence[float] = scene.signals[scene.state][:, unit]
+    values = scene.signals[scene.state][:, unit]
     chart(
         figure, "gates_unit_chart", height=320, csv=f"{scene.run.id}-{scene.step}-unit-{unit}", on_event=clicked,
         alt=_("{signal} of unit {unit} lies between {low} and {high}.").format(
-            signal=signal_name(scene.state), unit=unit, low=f"{min(values):.3f}", high=f"{max(values):.3f}"
+            signal=signal_name(scene.state), unit=unit, low=f"{values.min():.3f}", high=f"{values.max():.3f}"
         ),
         caption=_("Every signal of this unit after each token; the dotted line is the chosen one. Click to choose."),
     )  # fmt: skip
