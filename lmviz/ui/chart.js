@@ -86,7 +86,7 @@ class Chart {
       const first = !this.drawn;
       if (first) plot.replaceChildren();
       plot.classList.remove("waiting", "failed");
-      await plotly.react(plot, figure.data, layoutFor(figure.layout, width), this.config(plotly));
+      await plotly.react(plot, figure.data, this.withRanges(layoutFor(figure.layout, width)), this.config(plotly));
       this.drawn = true;
       this.width = width;
       if (first) this.listen();
@@ -147,18 +147,32 @@ class Chart {
     for (const letter of ["x", "y"]) {
       const axis = `${letter}axis`;
       if (!Object.keys(change).some((key) => key === axis || key.startsWith(`${axis}.`))) continue;
-      const range = [...this.plot._fullLayout[axis].range];
-      for (const chart of this.others(letter)) chart.follow({ [`${axis}.range`]: range });
+      const range = this.spec.link[letter] ? [...this.plot._fullLayout[axis].range] : undefined;
+      this.remember(axis, range);
+      for (const chart of this.others(letter)) chart.follow(axis, range);
     }
     if (!this.spec.zooms) return;
     clearTimeout(this.zooming);
     this.zooming = setTimeout(() => this.send("zoom", { x: this.part("x"), y: this.part("y"), at: Date.now() }), ZOOM_WAIT);
   }
 
-  async follow(change) {
+  async follow(axis, range) {
+    this.remember(axis, range);
     this.following = true;
-    await window.Plotly.relayout(this.plot, change);
+    await window.Plotly.relayout(this.plot, { [`${axis}.range`]: range });
     this.following = false;
+  }
+
+  // Plotly keeps what a person zoomed to in a chart, but not what that did to the charts linked with it.
+  remember(axis, range) {
+    this.ranges = { ...this.ranges, [axis]: range && { range, of: this.plot.layout.uirevision } };
+  }
+
+  withRanges(layout) {
+    for (const [axis, kept] of Object.entries(this.ranges ?? {})) {
+      if (kept && kept.of === layout.uirevision) layout[axis] = { ...layout[axis], range: [...kept.range], autorange: false };
+    }
+    return layout;
   }
 
   // What is to be seen of an axis; null if it is what the figure began with.
