@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lmviz.checkpoints import load_model
+from lmviz.checkpoints import load_model, load_tokenizer
 from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
 from lmviz.corpora import load_corpus, word_vocabulary
 from lmviz.corpora.tasks import task_of
@@ -20,7 +20,7 @@ from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import generate
 from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
-from lmviz.jobs import gate_questions, gradient_questions
+from lmviz.jobs import gate_questions, gradient_questions, held_out_questions
 from lmviz.limits import MAX_GRADIENT_LENGTH
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED, LanguageModel
@@ -181,6 +181,54 @@ def ask_hold(store: Store, run: str, text: str, step: int | None = None, **how: 
     yield from gate_questions.held(model, tokenizer, data, text, **how)
 
 
+def ask_gate_meaning(store: Store, run: str, layer: int, signal: str, step: int | None = None) -> Answer:
+    """The last piece: which unit tells which feature of the text; see held_out_questions.meaning_of."""
+    model, _, _ = model_of(store, run, step)
+    data = yield from _text_of(store, run)
+    yield from held_out_questions.meaning_of(model, untrained(store, run), data, layer, signal)
+
+
+def ask_gate_contexts(store: Store, run: str, layer: int, signal: str, unit: int, step: int | None = None) -> Answer:
+    """The last piece: where a unit is highest and lowest; see held_out_questions.contexts."""
+    model, _, _ = model_of(store, run, step)
+    data = yield from _text_of(store, run)
+    yield from held_out_questions.contexts(model, data, layer, signal, unit)
+
+
+def ask_gate_similar(store: Store, run: str, text: str, step: int | None = None, **how: Any) -> Answer:
+    """The last piece: which units stay on over a span, and where else they do; see held_out_questions.similar."""
+    model, tokenizer, _ = model_of(store, run, step)
+    data = yield from _text_of(store, run)
+    yield from held_out_questions.similar(model, tokenizer, data, text, **how)
+
+
+def ask_gate_openness(store: Store, run: str, layer: int, step: int | None = None) -> Answer:
+    """The last piece: how open the gates are; see held_out_questions.openness."""
+    model, _, _ = model_of(store, run, step)
+    data = yield from _text_of(store, run)
+    yield from held_out_questions.openness(model, data, layer)
+
+
+def ask_gate_history(store: Store, run: str, layer: int, signal: str) -> Answer:
+    """A piece for each kept moment, the newest first, then all of them; see held_out_questions.history."""
+    data = yield from _text_of(store, run)
+    found = store.get(run)
+    steps = sorted(found.checkpoint_steps(), reverse=True)
+    models = ((step, load_model(found, step)[0]) for step in steps)  # not kept: each is looked at once
+    yield from held_out_questions.history(models, data, layer, signal)
+
+
+def untrained(store: Store, run: str) -> LanguageModel:
+    """A run's model before its training: its kept weights of step 0, or new ones of the same seed."""
+    found = store.get(run)
+    if 0 in found.checkpoint_steps():
+        return model_of(store, run, 0)[0]
+    config = found.config()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        return build_model(config.model, load_tokenizer(found).vocab_size, config.training.context_length).eval()
+
+
 def _text_of(store: Store, run: str) -> Generator[dict[str, Any], None, Data]:
     """Empty pieces while a run's text is read, then it.
 
@@ -221,5 +269,10 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "gates": ask_gates,
     "gate_step": ask_gate_step,
     "hold": ask_hold,
+    "gate_meaning": ask_gate_meaning,
+    "gate_contexts": ask_gate_contexts,
+    "gate_similar": ask_gate_similar,
+    "gate_openness": ask_gate_openness,
+    "gate_history": ask_gate_history,
     "task_example": ask_task_example,
 }

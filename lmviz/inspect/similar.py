@@ -1,0 +1,81 @@
+"""Which units stay on over a span of a text, and where else do the same units stay on? The question that LSTMVis asks
+(Strobelt et al. 2018, LSTMVis: a tool for visual analysis of hidden state dynamics), of one's own model.
+
+A unit is on at a token if its value there is the threshold or more, or, with the sign -1, minus the threshold or less.
+Shapes: R rows, T tokens, H units, U chosen units.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float32]
+
+
+class Unit(NamedTuple):
+    number: int
+    sign: int
+    """1 or -1."""
+
+
+class Match(NamedTuple):
+    """Tokens [start, end) of a row at which all of `units_on` units are on."""
+
+    row: int
+    start: int
+    end: int
+    units_on: int
+
+
+def units_on(values: Values, start: int, end: int, threshold: float, only_here: bool = False) -> list[Unit]:
+    """Units that are on at every token of [start, end) of a text (T, H). `only_here`: and not on at the token before,
+    nor at the one after, where there are such.
+    """
+    found = []
+    for sign in (1, -1):
+        on = sign * values >= threshold  # (T, H)
+        stays = on[start:end].all(0)
+        if only_here and start > 0:
+            stays &= ~on[start - 1]
+        if only_here and end < len(values):
+            stays &= ~on[end]
+        found += [Unit(int(number), sign) for number in np.nonzero(stays)[0]]
+    return sorted(found)
+
+
+def matches(
+    values: Values, units: Sequence[Unit], length: int, threshold: float, count: int = 10
+) -> list[Match]:  # fmt: skip
+    """Runs of tokens at which most of these units are on: values (R, T, H).
+
+    For k = U, U - 1, ... down to half of U: the longest runs of tokens at each of which the same k units or more are
+    on; they are taken nearest in length to `length` first, leaving out those that touch one that is already taken,
+    until there are `count`.
+    """
+    if not units:
+        return []
+    signs = np.array([unit.sign for unit in units], np.float32)
+    on = values[..., [unit.number for unit in units]] * signs >= threshold  # (R, T, U)
+    together = on.sum(-1)  # (R, T)
+    taken = np.zeros(together.shape, np.bool_)
+    found: list[Match] = []
+    for least in range(len(units), (len(units) + 1) // 2 - 1, -1):
+        runs = _runs(together >= least)
+        lengths = runs[:, 2] - runs[:, 1]
+        for row, start, end in runs[np.argsort(np.abs(lengths - length), kind="stable")].tolist():
+            if not taken[row, start:end].any():
+                taken[row, start:end] = True
+                found.append(Match(row, start, end, least))
+            if len(found) == count:
+                return found
+    return found
+
+
+def _runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Maximal runs of True in each row (R, T): their (row, start, end)."""
+    edges = np.diff(np.pad(flags, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    _, ends = np.nonzero(edges == -1)
+    return np.stack([rows, starts, ends], 1).reshape(-1, 3)

@@ -1,0 +1,258 @@
+"""Questions about gates and states over the held-out text: what units mean, where they are extreme, where the same ones
+stay on, how open gates are, and all of that over the training.
+
+Pieces before the last are {"done": share}, so that other questions have their turn and a page can show how far it is.
+"""
+
+from collections.abc import Generator, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmviz.errors import N_, ConfigError
+from lmviz.inspect import features, meaning, saturation
+from lmviz.inspect.contexts import APART, around, extremes
+from lmviz.inspect.gates import recurrent, signals, tokens_read
+from lmviz.inspect.held_out import REACH, Array, Passages, passages, read, read_whole
+from lmviz.inspect.similar import matches, units_on
+from lmviz.jobs.gate_questions import check_layer
+from lmviz.models.base import LanguageModel
+from lmviz.models.recurrent import RecurrentModel
+from lmviz.packing import pack
+from lmviz.tokenizers import Tokenizer
+from lmviz.training.data import Data
+
+Pieces = Generator[dict[str, Any], None, None]
+
+MEANING_TOKENS = 32_768
+HISTORY_TOKENS = 16_384
+MAX_MATCHES = 12
+
+
+def meaning_of(model: LanguageModel, untrained: LanguageModel, data: Data, layer: int, signal: str) -> Pieces:
+    """The last piece: {"tokens": how many were measured, "features": rows as `feature_rows` gives them, "names" of
+    those with numbers, "aucs": packed (names, units)}.
+    """
+    stack, floor = recurrent(model), recurrent(untrained)
+    _check(stack, layer, signal)
+    rows = passages(data.validation, stack.layers[layer].hidden_size, MEANING_TOKENS)
+    states = yield from _states(stack, rows, layer, signal, 0.0, 0.15)
+    before = yield from _states(floor, rows, layer, signal, 0.15, 0.3)
+    flags, grades = _labels(data, rows)
+    found: list[dict[str, Any]] = []
+    for row in meaning.feature_rows(states, before, flags, grades):
+        found.append(row)
+        yield {"done": 0.3 + 0.7 * len(found) / len(flags)}
+    aucs = {row["feature"]: row.pop("aucs") for row in found if "aucs" in row}
+    table = np.stack(list(aucs.values())) if aucs else np.empty((0, states.shape[1]))
+    yield {"tokens": rows.count, "features": found, "names": list(aucs), "aucs": pack(table.astype(np.float32))}
+
+
+def contexts(model: LanguageModel, data: Data, layer: int, signal: str, unit: int) -> Pieces:
+    """The last piece: {"tokens", "highest": [...], "lowest": [...]}, each place as `around` gives it, with "values" of
+    the unit at all its tokens and "value" at the middle one.
+    """
+    stack = recurrent(model)
+    _check(stack, layer, signal)
+    if not 0 <= unit < stack.layers[layer].hidden_size:
+        raise ConfigError(N_("There is no such unit or token any more. Choose another one."))
+    rows = passages(data.validation, stack.layers[layer].hidden_size)
+    parts = []
+    for part in read(stack, rows, layer, [signal]):
+        parts.append(part[signal][..., unit].copy())
+        yield {"done": sum(map(len, parts)) / len(rows.tokens)}
+    values = np.concatenate(parts)  # (R, T)
+    names = _names(data.tokenizer)
+    found = {
+        side: [_place(rows, names, values, row, column) for row, column in places]
+        for side, places in extremes(values).items()
+    }
+    yield {"tokens": rows.count, "apart": APART, "scale": float(np.abs(values).max()), **found}
+
+
+def similar(
+    model: LanguageModel, tokenizer: Tokenizer, data: Data, text: str, layer: int, signal: str, start: int, end: int,
+    threshold: float, only_here: bool = False,
+) -> Pieces:  # fmt: skip
+    """Units that stay on over tokens [start, end) of what is read of a text, and where else they do. The last piece:
+
+    {"tokens", "units": [[index, sign], ...], "matches": places as `around` gives them, with "units_on"}.
+    """
+    stack = recurrent(model)
+    _check(stack, layer, signal)
+    here = signals(stack, tokens_read(tokenizer, text))[signal][layer]
+    if not 0 <= start < end <= len(here):
+        raise ConfigError(N_("There is no such part of the text any more. Choose another one."))
+    units = units_on(here, start, end, threshold, only_here)
+    rows = passages(data.validation, stack.layers[layer].hidden_size)
+    names = _names(data.tokenizer)
+    states = yield from _states(stack, rows, layer, signal, 0.0, 1.0)
+    found = matches(states.reshape(*rows.places.shape, -1), units, end - start, threshold, MAX_MATCHES)
+    places = [
+        {**around(rows, names, match.row, match.start, match.end), "units_on": match.units_on} for match in found
+    ]  # fmt: skip
+    yield {"tokens": rows.count, "units": [list(unit) for unit in units], "matches": places}
+
+
+def openness(model: LanguageModel, data: Data, layer: int) -> Pieces:
+    """The last piece: {"tokens", "gates": {name: {"low", "high", "mean": packed (H,)}}, "memory": packed (H,) or None}."""
+    stack = recurrent(model)
+    check_layer(stack, layer)
+    gates = _gates(stack)
+    rows = passages(data.validation, stack.layers[layer].hidden_size, MEANING_TOKENS)
+    parts: list[Mapping[str, Array]] = []
+    if gates:
+        done = 0
+        for part in read(stack, rows, layer, gates):
+            parts.append(part)
+            done += len(part[gates[0]])
+            yield {"done": done / len(rows.tokens)}
+    found = saturation.saturation(parts)
+    kept = saturation.keep(stack.layers[layer], found)
+    yield {
+        "tokens": rows.count,
+        "gates": {
+            name: {"low": _packed(one.low), "high": _packed(one.high), "mean": _packed(one.mean)}
+            for name, one in found.items()
+        },
+        "memory": None if kept is None else _packed(saturation.memory(kept)),
+    }
+
+
+def history(models: Iterable[tuple[int, LanguageModel]], data: Data, layer: int, signal: str) -> Pieces:
+    """Features and gates at every kept moment. models: (step, model), the newest first, made as they are asked for.
+
+    Pieces {"moment": ...} as they come; the last is {"tokens", "moments": all, sorted by step}. A moment: {"step",
+    "features": {name: {"unit", "auc": of the best unit then, "followed": of the newest moment's best unit}}, "gates":
+    {name: {"low", "high": mean shares over units}}, "memory": quantiles 0.1, 0.5, 0.9 over units, or None}.
+    """
+    rows: Passages | None = None
+    newest: dict[str, meaning.Best] = {}
+    moments: list[dict[str, Any]] = []
+    for step, model in models:
+        stack = recurrent(model)
+        _check(stack, layer, signal)
+        if rows is None:
+            rows = passages(data.validation, stack.layers[layer].hidden_size, HISTORY_TOKENS)
+            flags, _grades = _labels(data, rows)
+        found, gates = _read_both(stack, rows, layer, signal)
+        yield {}
+        moment: dict[str, Any] = {
+            "step": step,
+            "features": _features(found, flags, newest),
+            **_gate_means(stack, layer, gates),
+        }
+        moments.append(moment)
+        yield {"moment": moment}
+    yield {"tokens": rows.count if rows else 0, "moments": sorted(moments, key=lambda one: int(one["step"]))}
+
+
+def _read_both(
+    stack: RecurrentModel, rows: Passages, layer: int, signal: str
+) -> tuple[Array, dict[str, saturation.Saturation]]:  # fmt: skip
+    """A signal (N, H) and how open the gates are, in one reading."""
+    gates = _gates(stack)
+    parts = list(read(stack, rows, layer, list(dict.fromkeys([signal, *gates]))))
+    found = np.concatenate([part[signal] for part in parts])
+    return found.reshape(-1, found.shape[-1]), saturation.saturation(
+        [{name: part[name] for name in gates} for part in parts] if gates else []
+    )
+
+
+def _features(
+    states: Array, flags: Mapping[str, NDArray[np.bool_]], newest: dict[str, meaning.Best]
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """Best units; `newest` is filled at the first call, and followed by all others."""
+    middle = len(states) // 2
+    first, second = meaning.half(states[:middle]), meaning.half(states[middle:])
+    found = {}
+    for name, flag in flags.items():
+        both = (flag[:middle], flag[middle:])
+        if meaning.too_few(*both):
+            continue
+        judged = meaning.aucs(second.ranks, both[1])
+        best = meaning.best_unit(meaning.aucs(first.ranks, both[0]), judged)
+        last = newest.setdefault(name, best)
+        followed = 0.5 + last.direction * (float(judged[last.unit]) - 0.5)
+        found[name] = {"unit": best.unit, "auc": best.auc, "followed": followed}
+    return found
+
+
+def _gate_means(stack: RecurrentModel, layer: int, found: Mapping[str, saturation.Saturation]) -> dict[str, Any]:
+    kept = saturation.keep(stack.layers[layer], found)
+    return {
+        "gates": {name: {"low": float(one.low.mean()), "high": float(one.high.mean())} for name, one in found.items()},
+        "memory": None if kept is None else np.quantile(saturation.memory(kept), (0.1, 0.5, 0.9)).tolist(),
+    }
+
+
+def _check(model: RecurrentModel, layer: int, signal: str) -> None:
+    """Raises ConfigError unless the model has this signal in this layer."""
+    known = model.layers[check_layer(model, layer)].signals
+    if signal not in known:
+        raise ConfigError(
+            N_("The model has no signal {signal}. It has: {known}."), signal=signal, known=", ".join(known)
+        )  # fmt: skip
+
+
+def _gates(model: RecurrentModel) -> list[str]:
+    return [name for name in model.layers[0].signals if name.startswith("gate.")]
+
+
+def _states(
+    model: RecurrentModel, rows: Passages, layer: int, signal: str, start: float, end: float
+) -> Generator[dict[str, Any], None, Array]:  # fmt: skip
+    """One signal at all counted tokens (N, H); `start` and `end`: shares of the whole answer."""
+    whole = np.empty((0, 0), np.float32)
+    for found in read_whole(model, rows, layer, signal):
+        if isinstance(found, float):
+            yield {"done": start + (end - start) * found}
+        else:
+            whole = found
+    return whole.reshape(-1, whole.shape[-1])
+
+
+def _labels(
+    data: Data, rows: Passages
+) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.int64]]]:  # fmt: skip
+    """Features and grades at the counted tokens (N,)."""
+    flags, grades = _all_labels(_Text(data))
+    places = rows.places.ravel()
+    return {name: one[places] for name, one in flags.items()}, {name: one[places] for name, one in grades.items()}
+
+
+class _Text:
+    """A held-out text as a key: the same by its fingerprint, its tokenizer and its length."""
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+        self.key = (data.fingerprint, len(data.validation), data.tokenizer.backend.to_str())
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Text) and self.key == other.key
+
+
+@lru_cache(maxsize=4)
+def _all_labels(text: _Text) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.int64]]]:
+    return features.token_labels(text.data.tokenizer, np.asarray(text.data.validation[:REACH]))
+
+
+def _names(tokenizer: Tokenizer) -> list[str]:
+    return [tokenizer.token_text(token) for token in range(tokenizer.vocab_size)]
+
+
+def _place(rows: Passages, names: list[str], values: Array, row: int, column: int) -> dict[str, Any]:
+    """A place of one unit, with its values around."""
+    found = around(rows, names, row, column, column + 1)
+    first, last = column - len(found["before"]), column + 1 + len(found["after"])
+    shown = [float(values[row, at]) if 0 <= at < values.shape[1] else None for at in range(first, last)]
+    return {**found, "value": float(values[row, column]), "values": shown}
+
+
+def _packed(values: NDArray[np.float64]) -> dict[str, Any]:
+    return pack(values.astype(np.float32))
