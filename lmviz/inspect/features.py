@@ -129,7 +129,7 @@ class Feature:
 
 def _word_start(reading: Reading) -> Flags:
     before = np.concatenate([[False], reading.word[:-1]])
-    return reading.word & ~before[: len(reading.word)]
+    return np.asarray(reading.word & ~before[: len(reading.word)])
 
 
 FEATURES: dict[str, Feature] = {

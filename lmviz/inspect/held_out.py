@@ -41,12 +41,12 @@ class Passages:
 
     @property
     def run_up(self) -> int:
-        return self.tokens.shape[1] - self.places.shape[1]
+        return int(self.tokens.shape[1] - self.places.shape[1])
 
     @property
     def count(self) -> int:
         """Counted tokens."""
-        return int(self.places.size)
+        return self.places.size
 
 
 def passages(text: Tokens, hidden_size: int, most: int = MOST_TOKENS) -> Passages:

@@ -97,7 +97,7 @@ def similar(
 
 
 def openness(model: LanguageModel, data: Data, layer: int) -> Pieces:
-    """The last piece: {"tokens", "gates": {name: {"low", "high", "mean": packed (H,)}}, "memory": packed (H,) or None}."""
+    """The last piece: {"tokens", "gates": {name: {"low", "high", "mean"}}, "memory" or None}, all of it packed (H,)."""
     stack = recurrent(model)
     check_layer(stack, layer)
     gates = _gates(stack)
@@ -121,10 +121,13 @@ def openness(model: LanguageModel, data: Data, layer: int) -> Pieces:
     }
 
 
-def history(models: Iterable[tuple[int, LanguageModel]], data: Data, layer: int, signal: str) -> Pieces:
-    """Features and gates at every kept moment. models: (step, model), the newest first, made as they are asked for.
+def history(
+    models: Iterable[tuple[int, LanguageModel]], count: int, data: Data, layer: int, signal: str
+) -> Pieces:  # fmt: skip
+    """Features and gates at every kept moment. models: so many (step, model), the newest first, made as they are
+    asked for.
 
-    Pieces {"moment": ...} as they come; the last is {"tokens", "moments": all, sorted by step}. A moment: {"step",
+    The last piece is {"tokens", "moments": all, sorted by step}. A moment: {"step",
     "features": {name: {"unit", "auc": of the best unit then, "followed": of the newest moment's best unit}}, "gates":
     {name: {"low", "high": mean shares over units}}, "memory": quantiles 0.1, 0.5, 0.9 over units, or None}.
     """
@@ -145,7 +148,7 @@ def history(models: Iterable[tuple[int, LanguageModel]], data: Data, layer: int,
             **_gate_means(stack, layer, gates),
         }
         moments.append(moment)
-        yield {"moment": moment}
+        yield {"done": len(moments) / count}
     yield {"tokens": rows.count if rows else 0, "moments": sorted(moments, key=lambda one: int(one["step"]))}
 
 

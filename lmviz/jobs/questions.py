@@ -209,13 +209,16 @@ def ask_gate_openness(store: Store, run: str, layer: int, step: int | None = Non
     yield from held_out_questions.openness(model, data, layer)
 
 
-def ask_gate_history(store: Store, run: str, layer: int, signal: str) -> Answer:
-    """A piece for each kept moment, the newest first, then all of them; see held_out_questions.history."""
+def ask_gate_history(store: Store, run: str, layer: int, signal: str, until: int | None = None) -> Answer:
+    """A piece for each kept moment, the newest first, then all of them; see held_out_questions.history.
+
+    until: the newest step that counts, so that the answer stays right while the run goes on.
+    """
     data = yield from _text_of(store, run)
     found = store.get(run)
-    steps = sorted(found.checkpoint_steps(), reverse=True)
+    steps = sorted((step for step in found.checkpoint_steps() if until is None or step <= until), reverse=True)
     models = ((step, load_model(found, step)[0]) for step in steps)  # not kept: each is looked at once
-    yield from held_out_questions.history(models, data, layer, signal)
+    yield from held_out_questions.history(models, len(steps), data, layer, signal)
 
 
 def untrained(store: Store, run: str) -> LanguageModel:

@@ -10,7 +10,9 @@ from lmviz.runs import Run
 from lmviz.ui import cache, player
 from lmviz.ui.errors import show_error
 from lmviz.ui.gates import head
+from lmviz.ui.gates.meaning import meaning_part
 from lmviz.ui.gates.read import read_part
+from lmviz.ui.gates.saturation import saturation_part
 from lmviz.ui.gates.scene import Scene, read_scene
 from lmviz.ui.i18n import _
 from lmviz.ui.live import find, refresh_every
@@ -21,6 +23,8 @@ Part = Callable[[Scene, Scene | None], None]
 
 PARTS: dict[str, tuple[str, Part]] = {
     "read": (N_("Read along"), read_part),
+    "meaning": (N_("Find meaning"), meaning_part),
+    "saturation": (N_("Saturation"), saturation_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 

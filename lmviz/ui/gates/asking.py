@@ -1,0 +1,34 @@
+"""Questions that take a moment: a bar shows how far the answer is; while the training is played none is begun."""
+
+from typing import Any
+
+import streamlit as st
+
+from lmviz.errors import LmvizError
+from lmviz.ui import cache, player
+from lmviz.ui.errors import show_error
+from lmviz.ui.i18n import _
+
+
+def asked(question: str, words: str, **arguments: Any) -> dict[str, Any] | None:
+    """The last piece of the answer; None, with a sentence, if there is none now.
+
+    words: beside the bar.
+    """
+    if player.playing() and not cache.is_known(question, **arguments):
+        st.caption(_("This moment is not measured yet. Press Stop to measure it."))
+        return None
+    place = st.empty()
+
+    def show(piece: dict[str, Any]) -> None:
+        place.progress(min(1.0, float(piece.get("done", 0.0))), text=words)
+
+    try:
+        if not cache.is_known(question, **arguments):
+            show({})
+        return cache.answer(question, show, **arguments)
+    except LmvizError as error:
+        show_error(error)
+        return None
+    finally:
+        place.empty()
