@@ -12,6 +12,8 @@ from lmviz.ui.theme import ACCENT, MUTED
 
 Numbers = NDArray[np.float32]
 
+_LOG = {"type": "log", "dtick": 1, "tickformat": ","}
+
 
 @dataclass(frozen=True)
 class Openness:
@@ -82,7 +84,7 @@ def memory_figure(
         })  # fmt: skip
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": title, "legend": {"y": -0.28, "yanchor": "top"},
-        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}, "type": "log", "dtick": 1},
+        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}, **_LOG},
     })  # fmt: skip
 
 
@@ -119,7 +121,7 @@ def course_figure(
             "title": {"text": x}, "tickvals": [float(np.log10(one + 1)) for one in ticks],
             "ticktext": [f"{one:,}" for one in ticks],
         },
-        "yaxis": {"title": {"text": y}, **({"type": "log", "dtick": 1} if log else {"range": [-0.02, 1.02]})},
+        "yaxis": {"title": {"text": y}, **(_LOG if log else {"range": [-0.02, 1.02]})},
         "shapes": [{
             "type": "line", "x0": here, "x1": here, "y0": 0, "y1": 1, "yref": "paper",
             "line": {"color": ACCENT, "width": 1.5, "dash": "dot"},

@@ -10,6 +10,7 @@ from lmviz.runs import Run
 from lmviz.ui import cache, player
 from lmviz.ui.errors import show_error
 from lmviz.ui.gates import head
+from lmviz.ui.gates.hold import hold_part
 from lmviz.ui.gates.meaning import meaning_part
 from lmviz.ui.gates.read import read_part
 from lmviz.ui.gates.saturation import saturation_part
@@ -25,6 +26,7 @@ PARTS: dict[str, tuple[str, Part]] = {
     "read": (N_("Read along"), read_part),
     "meaning": (N_("Find meaning"), meaning_part),
     "saturation": (N_("Saturation"), saturation_part),
+    "hold": (N_("Hold a gate"), hold_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 

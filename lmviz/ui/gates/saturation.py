@@ -90,7 +90,8 @@ def _gate(scene: Scene, side: str, gate: str, now: Openness, before: Openness | 
     )  # fmt: skip
     chart(
         figure, f"gates_open_{side}_{gate.replace('.', '_')}", height=300,
-        csv=f"{scene.run.id}-{scene.step}-{gate}-shares", on_event=clicked, alt=_("{gate}: mean share of tokens below 0.1 {low}, above 0.9 {high}.").format(
+        csv=f"{scene.run.id}-{scene.step}-{gate}-shares", on_event=clicked,
+        alt=_("{gate}: mean share of tokens below 0.1 {low}, above 0.9 {high}.").format(
             gate=signal_name(gate), low=f"{now.low.mean():.1%}", high=f"{now.high.mean():.1%}"
         ),
     )  # fmt: skip
