@@ -15,7 +15,6 @@ from lmviz.ui.gates.holding import HOLDS, OWN, UNITS_OFF, holds, parse_units, po
 from lmviz.ui.gates.maps import place_names
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene
-from lmviz.ui.gates.selection import token_choice
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember, restore
 from lmviz.ui.reader import reader
@@ -32,9 +31,12 @@ MOST_NATS = 3.0
 def hold_part(scene: Scene, other: Scene | None) -> None:
     """Controls; then what changes, of the other model below the first one's."""
     chosen = _controls(scene)
-    token = token_choice(scene)
     if chosen is None:
         return
+    last = len(scene.tokens) - 1
+    restore("gates_after", "after", range(last + 1), last)
+    token = int(st.session_state["gates_after"])
+    remember("after", token, last)
     values, units, since, seed = chosen
     scenes = [scene, other] if other else [scene]
     for side, one in zip(("first", "second"), scenes, strict=False):
@@ -138,7 +140,7 @@ def _text(scene: Scene, side: str, answer: dict[str, Any], since: int, token: in
     """Each token coloured by how its loss changes; a click chooses where the next tokens are compared."""
 
     def choose(place: int) -> None:
-        st.session_state["gates_token"] = place
+        st.session_state["gates_after"] = place
 
     plain_losses, held_losses = (np.array(answer[name]["losses"]) for name in ("plain", "held"))
     change = np.concatenate([[0.0], plain_losses - held_losses])

@@ -15,6 +15,7 @@ from lmviz.ui.gates.meaning import meaning_part
 from lmviz.ui.gates.read import read_part
 from lmviz.ui.gates.saturation import saturation_part
 from lmviz.ui.gates.scene import Scene, read_scene
+from lmviz.ui.gates.similar import similar_part
 from lmviz.ui.i18n import _
 from lmviz.ui.live import find, refresh_every
 from lmviz.ui.recurrent_runs import recurrent_runs
@@ -25,6 +26,7 @@ Part = Callable[[Scene, Scene | None], None]
 PARTS: dict[str, tuple[str, Part]] = {
     "read": (N_("Read along"), read_part),
     "meaning": (N_("Find meaning"), meaning_part),
+    "similar": (N_("Find similar"), similar_part),
     "saturation": (N_("Saturation"), saturation_part),
     "hold": (N_("Hold a gate"), hold_part),
 }

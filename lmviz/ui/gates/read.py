@@ -7,6 +7,7 @@ from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.gates import Line, MapWords, signal_map, unit_figure
 from lmviz.ui.gates import maps
+from lmviz.ui.gates.contexts import contexts_panel
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene
 from lmviz.ui.gates.selection import signal_choice, token_choice, unit_choice
@@ -52,6 +53,7 @@ def read_part(scene: Scene, other: Scene | None) -> None:
         step_panel(scene, token, unit)
     with columns[1]:
         _unit(scene, token, unit)
+    contexts_panel(scene, signal, unit)
 
 
 def _sort() -> str:

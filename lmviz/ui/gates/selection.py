@@ -19,12 +19,13 @@ def unit_choice(scene: Scene) -> int:
     return unit
 
 
-def signal_choice(scene: Scene, key: str = "signal") -> str:
-    """One of the scene's signals; its memory at first."""
+def signal_choice(scene: Scene, key: str = "signal", default: str = "") -> str:
+    """One of the scene's signals; at first `default`, or what the layer remembers."""
     options = list(scene.signals)
-    restore(f"gates_{key}", key, options, scene.state)
+    default = default or scene.state
+    restore(f"gates_{key}", key, options, default)
     chosen = str(st.selectbox(_("Signal"), options, format_func=signal_name, key=f"gates_{key}"))
-    remember(key, chosen, scene.state)
+    remember(key, chosen, default)
     return chosen
 
 
