@@ -1,7 +1,8 @@
 """Which units stay on over a span of a text, and where else do the same units stay on? The question that LSTMVis asks
 (Strobelt et al. 2018, LSTMVis: a tool for visual analysis of hidden state dynamics), of one's own model.
 
-A unit is on at a token if its value there is the threshold or more, or, with the sign -1, minus the threshold or less.
+A unit is on at a token if its value there is so many of its standard deviations above its mean, both over the held-out
+text, or, with the sign -1, as far below it. (LSTMVis takes the value itself; but cell states have no common scale.)
 Shapes: R rows, T tokens, H units, U chosen units.
 """
 
@@ -12,6 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float32]
+
+
+class Scale(NamedTuple):
+    """Of each unit (H,)."""
+
+    mean: Values
+    deviation: Values
+
+    def standard(self, values: Values) -> Values:
+        """(..., H) in standard deviations from the mean; 0 where a unit never changes."""
+        changes = self.deviation > 0
+        return np.asarray(np.where(changes, (values - self.mean) / np.where(changes, self.deviation, 1), 0))
+
+
+def scale_of(values: Values) -> Scale:
+    """From values (N, H)."""
+    return Scale(values.mean(0), values.std(0))
 
 
 class Unit(NamedTuple):
@@ -30,8 +48,9 @@ class Match(NamedTuple):
 
 
 def units_on(values: Values, start: int, end: int, threshold: float, only_here: bool = False) -> list[Unit]:
-    """Units that are on at every token of [start, end) of a text (T, H). `only_here`: and not on at the token before,
-    nor at the one after, where there are such.
+    """Units that are on at every token of [start, end) of a text (T, H), which is in standard deviations.
+
+    only_here: and not on at the token before, nor at the one after, where there are such.
     """
     found = []
     for sign in (1, -1):
@@ -48,11 +67,11 @@ def units_on(values: Values, start: int, end: int, threshold: float, only_here: 
 def matches(
     values: Values, units: Sequence[Unit], length: int, threshold: float, count: int = 10
 ) -> list[Match]:  # fmt: skip
-    """Runs of tokens at which most of these units are on: values (R, T, H).
+    """Runs of tokens at which most of these units are on: values (R, T, H), in standard deviations.
 
-    For k = U, U - 1, ... down to half of U: the longest runs of tokens at each of which the same k units or more are
-    on; they are taken nearest in length to `length` first, leaving out those that touch one that is already taken,
-    until there are `count`.
+    For k = U, U - 1, ... down to half of U: the longest runs of tokens at each of which k of the units or more are
+    on, if they are at least half as long as `length`. Those nearest in length come first; one that touches a run that
+    is already taken is left out; until there are `count`.
     """
     if not units:
         return []
@@ -63,6 +82,7 @@ def matches(
     found: list[Match] = []
     for least in range(len(units), (len(units) + 1) // 2 - 1, -1):
         runs = _runs(together >= least)
+        runs = runs[2 * (runs[:, 2] - runs[:, 1]) >= length]
         lengths = runs[:, 2] - runs[:, 1]
         for row, start, end in runs[np.argsort(np.abs(lengths - length), kind="stable")].tolist():
             if not taken[row, start:end].any():

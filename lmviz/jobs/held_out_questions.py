@@ -16,7 +16,7 @@ from lmviz.inspect import features, meaning, saturation
 from lmviz.inspect.contexts import APART, around, extremes
 from lmviz.inspect.gates import recurrent, signals, tokens_read
 from lmviz.inspect.held_out import REACH, Array, Passages, passages, read, read_whole
-from lmviz.inspect.similar import matches, units_on
+from lmviz.inspect.similar import matches, scale_of, units_on
 from lmviz.jobs.gate_questions import check_layer
 from lmviz.models.base import LanguageModel
 from lmviz.models.recurrent import RecurrentModel
@@ -78,22 +78,33 @@ def similar(
 ) -> Pieces:  # fmt: skip
     """Units that stay on over tokens [start, end) of what is read of a text, and where else they do. The last piece:
 
-    {"tokens", "units": [[index, sign], ...], "matches": places as `around` gives them, with "units_on"}.
+    {"tokens", "units": [[number, sign], ...], "standard": packed (T, units), their values over the text in standard
+    deviations from their mean, "matches": places as `around` gives them, with "units_on"}. threshold: in standard
+    deviations.
     """
     stack = recurrent(model)
     _check(stack, layer, signal)
     here = signals(stack, tokens_read(tokenizer, text))[signal][layer]
     if not 0 <= start < end <= len(here):
         raise ConfigError(N_("There is no such part of the text any more. Choose another one."))
-    units = units_on(here, start, end, threshold, only_here)
     rows = passages(data.validation, stack.layers[layer].hidden_size)
+    states = yield from _states(stack, rows, layer, signal, 0.0, 0.9)
+    scale = scale_of(states)
+    standard = scale.standard(here)
+    units = units_on(standard, start, end, threshold, only_here)
+    elsewhere = scale.standard(states).reshape(*rows.places.shape, -1)
+    yield {"done": 0.95}
     names = _names(data.tokenizer)
-    states = yield from _states(stack, rows, layer, signal, 0.0, 1.0)
-    found = matches(states.reshape(*rows.places.shape, -1), units, end - start, threshold, MAX_MATCHES)
     places = [
-        {**around(rows, names, match.row, match.start, match.end), "units_on": match.units_on} for match in found
-    ]  # fmt: skip
-    yield {"tokens": rows.count, "units": [list(unit) for unit in units], "matches": places}
+        {**around(rows, names, match.row, match.start, match.end), "units_on": match.units_on}
+        for match in matches(elsewhere, units, end - start, threshold, MAX_MATCHES)
+    ]
+    yield {
+        "tokens": rows.count,
+        "units": [list(unit) for unit in units],
+        "standard": pack(standard[:, [unit.number for unit in units]].astype(np.float32)),
+        "matches": places,
+    }
 
 
 def openness(model: LanguageModel, data: Data, layer: int) -> Pieces:

@@ -5,9 +5,10 @@ from typing import Any
 
 import streamlit as st
 
+from lmviz.packing import unpack
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import markdown_safe
-from lmviz.ui.figures.gates import MapWords, signal_map
+from lmviz.ui.figures.gates import MapData, MapWords, signal_map
 from lmviz.ui.gates import maps
 from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.names import signal_name
@@ -20,7 +21,7 @@ from lmviz.ui.reader import reader
 from lmviz.ui.theme import plain
 from lmviz.ui.tokens import visible_token
 
-THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+THRESHOLDS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 SPAN = 12
 """Tokens of the span at first."""
 
@@ -29,11 +30,14 @@ def similar_part(scene: Scene, other: Scene | None) -> None:
     """The text, the units, the places; of the other model below."""
     left, middle, right = st.columns([4, 4, 4], vertical_alignment="bottom")
     with left:
-        signal = signal_choice(scene, "similar_signal", "hidden")
+        signal = signal_choice(scene, "similar_signal")
     with middle:
-        restore("gates_threshold", "threshold", THRESHOLDS, 0.3)
-        threshold = float(st.select_slider(_("On from this size"), THRESHOLDS, key="gates_threshold"))
-        remember("threshold", threshold, 0.3)
+        restore("gates_threshold", "threshold", THRESHOLDS, 1.0)
+        threshold = float(st.select_slider(
+            _("On from, standard deviations"), THRESHOLDS, key="gates_threshold",
+            help=_("How far from its mean over the held-out text a unit must be to count as on."),
+        ))  # fmt: skip
+        remember("threshold", threshold, 1.0)
     with right:
         if "gates_only" not in st.session_state:
             st.session_state["gates_only"] = st.query_params.get("only") == "1"
@@ -58,9 +62,10 @@ def _span(scene: Scene) -> tuple[int, int]:
     if not chosen or not 0 <= chosen[0] <= chosen[1] <= last:
         chosen = default
     st.session_state["gates_span"] = (int(chosen[0]), int(chosen[1]))
-    ends: tuple[int, int] = st.slider(_("Span: from token to token"), 0, last, key="gates_span")
-    remember("span", f"{ends[0]}-{ends[1]}", f"{default[0]}-{default[1]}")
-    return int(ends[0]), int(ends[1]) + 1
+    st.slider(_("Span: from token to token"), 0, last, key="gates_span")  # a range, as its value is one
+    first, end = st.session_state["gates_span"]
+    remember("span", f"{first}-{end}", f"{default[0]}-{default[1]}")
+    return int(first), int(end) + 1
 
 
 def _typed(words: str) -> tuple[int, int] | None:
@@ -94,9 +99,9 @@ def _panel(scene: Scene, side: str, signal: str, span: tuple[int, int], threshol
     units: list[tuple[int, int]] = [(number, sign) for number, sign in answer["units"]]
     st.subheader(_finding(scene, span, answer), anchor=False)
     if not units:
-        st.info(_("Lower the size from which a unit counts as on, or choose a shorter span."), icon=":material/tune:")
+        st.info(_("Lower the number of standard deviations, or choose a shorter span."), icon=":material/tune:")
         return
-    _units(scene, side, signal, units, span)
+    _units(scene, side, signal, answer, units, span)
     _matches(answer, len(units))
 
 
@@ -115,7 +120,9 @@ def _finding(scene: Scene, span: tuple[int, int], answer: dict[str, Any]) -> str
     return words.format(count=units, text=text, places=all_on)
 
 
-def _units(scene: Scene, side: str, signal: str, units: list[tuple[int, int]], span: tuple[int, int]) -> None:
+def _units(
+    scene: Scene, side: str, signal: str, answer: dict[str, Any], units: list[tuple[int, int]], span: tuple[int, int]
+) -> None:
     """These units over the text."""
     numbers = [number for number, _sign in units]
     chosen = int(st.session_state.get("gates_unit", numbers[0]))
@@ -126,22 +133,29 @@ def _units(scene: Scene, side: str, signal: str, units: list[tuple[int, int]], s
             st.session_state["gates_unit"] = numbers[int(point[0])]
             st.session_state["gates_token"] = int(point[1])
 
-    window = maps.Window((0, len(scene.tokens)), (0, len(numbers)), 1)
-    data = maps.map_data(scene, signal, numbers, window, span[0], chosen)
+    standard = unpack(answer["standard"])
+    row = numbers.index(chosen) if chosen in numbers else None
+    columns = maps.place_names(scene.tokens)
+    data = MapData(
+        standard.T, standard.mean(1), columns, [str(number) for number in numbers], columns, span[0], row,
+        (0, len(columns)), limit=3.0,
+    )  # fmt: skip
     words = MapWords(
         title=_("Units that stay on, over the text: {units}").format(units=_signed(units)), x=_("token read"),
-        y=_("unit"), mean=_("mean of all units"),
-        hover=_("after {token}, unit {unit}: {value}").format(token="%{x}", unit="%{y}", value="<b>%{z:.4f}</b>"),
-        mean_hover=_("after {token}, mean of all units: {value}").format(token="%{x}", value="%{y:.4f}"),
+        y=_("unit"), mean=_("mean of these units"),
+        hover=_("after {token}, unit {unit}: {value} standard deviations").format(
+            token="%{x}", unit="%{y}", value="<b>%{z:+.2f}</b>"
+        ),
+        mean_hover=_("after {token}, mean of these units: {value}").format(token="%{x}", value="%{y:+.2f}"),
     )  # fmt: skip
-    figure = signal_map(data, words, gate=signal in scene.gates, key=f"{scene.run.id} {numbers} {len(scene.tokens)}")
-    figure.add_vrect(span[0] - 0.5, span[1] - 0.5, line={"width": 0}, fillcolor="rgba(128,128,128,0.12)")
+    figure = signal_map(data, words, gate=False, key=f"{scene.run.id} {numbers} {len(scene.tokens)}")
+    figure.add_vrect(span[0] - 0.5, span[1] - 0.5, line={"width": 0}, fillcolor="rgba(128,128,128,0.15)")
     chart(
         figure, f"gates_similar_{side}", height=130 + min(220, 14 * len(numbers)),
-        csv=f"{scene.run.id}-{scene.step}-similar", on_event=clicked,
-        alt=plain(words.title), caption=_("{signal}; a minus marks a unit that stays below minus that size.").format(
-            signal=signal_name(signal)
-        ),
+        csv=f"{scene.run.id}-{scene.step}-similar", on_event=clicked, alt=plain(words.title), caption=_(
+            "{signal} in standard deviations from each unit's mean over the held-out text; a minus marks a unit that"
+            " stays below it. Shaded: the span. Click to choose a unit for the other parts."
+        ).format(signal=signal_name(signal)),
     )  # fmt: skip
 
 
@@ -153,13 +167,16 @@ def _signed(units: list[tuple[int, int]], most: int = 12) -> str:
 def _matches(answer: dict[str, Any], units: int) -> None:
     """Places of the held-out text, the best first."""
     if not answer["matches"]:
-        st.info(_("Nowhere in the held-out text are half of these units on together."), icon=":material/search_off:")
+        st.info(
+            _("Nowhere in the held-out text are half of these units on together for half as long."),
+            icon=":material/search_off:",
+        )
         return
     words = _("{on} of {all}")
     lines = [line(one, words.format(on=one["units_on"], all=units)) for one in answer["matches"]]
     st.html("".join(lines))
     st.caption(_(
         "Places in {tokens} tokens of held-out text where most of these units are on at every framed token; in front,"
-        " how many. All of them first, then fewer, down to half; stretches as long as the span come first. The idea is"
-        " that of LSTMVis (Strobelt et al. 2018)."
+        " how many. All of them first, then fewer, down to half; stretches as long as the span come first, none shorter"
+        " than half of it. The idea is that of LSTMVis (Strobelt et al. 2018)."
     ).format(tokens=f"{answer['tokens']:,}"))  # fmt: skip
