@@ -31,6 +31,10 @@ def sample_configs() -> dict[str, RunConfig]:
         "gru", name="GRU, idioms", corpus={"name": "idioms"}, model={"embedding_dim": 24, "hidden_size": 48},
         training={"steps": 3000, "context_length": 20, "learning_rate": 8e-3}, recording=RECORDING | {"checkpoints": 4},
     )  # fmt: skip
+    configs["sample-gates-lstm"] = preset(  # windows long enough to hold a comment, a string, a line with its brackets
+        "lstm", name="LSTM, Python", corpus={"name": "python"}, training={"steps": 4000, "context_length": 128},
+        recording=RECORDING,
+    )  # fmt: skip
     return configs | memory_samples()
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from lmviz.cli import app
 from lmviz.inspect.gates import signals, tokens_read
-from lmviz.jobs.questions import model_of
+from lmviz.jobs.of_run import model_of
 from lmviz.runs import Store
 
 TEXT = 'a "b"\nc'

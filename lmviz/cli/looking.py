@@ -24,7 +24,7 @@ def inspect(
     """A signal inside a model while it reads a text, as a file: gates, states, attention, logits."""
     from lmviz.corpora import load_text
     from lmviz.inspect.export import signal_of, write_signal
-    from lmviz.jobs.questions import model_of
+    from lmviz.jobs.of_run import model_of
 
     with spoken():
         if (text is None) == (file is None):

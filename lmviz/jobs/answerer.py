@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lmviz.errors import N_, LmvizError
-from lmviz.jobs.questions import PIECE_SECONDS, QUESTIONS, WAITING, Answer
+from lmviz.jobs.of_run import WAITING, Answer
+from lmviz.jobs.questions import PIECE_SECONDS, QUESTIONS
 from lmviz.jobs.wire import connect, receive, send
 from lmviz.jobs.worker import Turns, warm_up
 from lmviz.runs import Store

@@ -26,9 +26,15 @@ def asked(question: str, words: str, **arguments: Any) -> dict[str, Any] | None:
     try:
         if not cache.is_known(question, **arguments):
             show({})
-        return cache.answer(question, show, **arguments)
+        answer = cache.answer(question, show, **arguments)
     except LmvizError as error:
         show_error(error)
         return None
     finally:
         place.empty()
+    if answer.get("changed_text"):
+        st.caption(_(
+            "The built-in text is another one than the model learned from, as it follows Python's version: what is"
+            " called held-out may be text that it knows."
+        ))  # fmt: skip
+    return answer

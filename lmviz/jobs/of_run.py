@@ -1,0 +1,95 @@
+"""What questions need of a run: its model at a step, kept for the next question, and its text."""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lmviz.checkpoints import load_model, load_tokenizer
+from lmviz.corpora import BUILTIN, Corpus
+from lmviz.errors import N_, ConfigError
+from lmviz.models import build_model
+from lmviz.models.base import LanguageModel
+from lmviz.runs import Run, Store
+from lmviz.tokenizers import Tokenizer
+from lmviz.training.data import Data, check_fingerprint, load_data, open_corpus
+from lmviz.turns import IDLE, Result, Turns
+
+Answer = Iterator[dict[str, Any]]
+
+WAITING = "waiting"
+"""A piece with this key says that nothing was done but waiting for another process."""
+
+
+@lru_cache(maxsize=8)
+def _model(store_root: str, run_id: str, step: int | None) -> tuple[LanguageModel, Tokenizer, int]:
+    return load_model(Store(Path(store_root)).get(run_id), step)
+
+
+def model_of(store: Store, run_id: str, step: int | None) -> tuple[LanguageModel, Tokenizer, int]:
+    """The model at a step (the newest if None); the last few are kept in memory."""
+    steps = store.get(run_id).checkpoint_steps()
+    return _model(str(store.root), run_id, steps[-1] if step is None and steps else step)
+
+
+def untrained(store: Store, run_id: str) -> LanguageModel:
+    """A run's model before its training: its kept weights of step 0, or new ones of the same seed."""
+    run = store.get(run_id)
+    if 0 in run.checkpoint_steps():
+        return model_of(store, run_id, 0)[0]
+    config = run.config()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        return build_model(config.model, load_tokenizer(run).vocab_size, config.training.context_length).eval()
+
+
+def in_pieces(turns: Turns[Result]) -> Generator[dict[str, Any], None, Result]:
+    """Long preparations answer with empty pieces, so that other answers have their turns in between; what can only wait
+    says so.
+    """
+    while True:
+        try:
+            turn = next(turns)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        yield {"trials": [], WAITING: True} if turn == IDLE else {"trials": []}
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a run learned from, and what was kept from it."""
+
+    data: Data
+    changed: bool
+    """It is another text than the one that the run began with: the built-in ones follow Python's version."""
+
+
+def text_of(store: Store, run_id: str) -> Generator[dict[str, Any], None, Text]:
+    """Empty pieces while a run's text is read, then it, cut by the run's own tokenizer.
+
+    Raises:
+        ConfigError: the run learned a task.
+        RunError: the text is not the one it learned, and not a built-in one.
+    """
+    run = store.get(run_id)
+    config = run.config()
+    data = yield from in_pieces(load_data(config.corpus, config.tokenizer))
+    if not isinstance(data, Data):
+        raise ConfigError(N_("This run learned a memory task and has no text. Choose a model of a text."))
+    if config.corpus.name in BUILTIN and run.data().get("fingerprint") != data.fingerprint:
+        return Text(_as_of_today(run, data), changed=True)
+    check_fingerprint(run, data.fingerprint)
+    return Text(data, changed=False)
+
+
+def _as_of_today(run: Run, data: Data) -> Data:
+    """The text that there is now, cut by the tokenizer of the text that there was."""
+    corpus, tokenizer = open_corpus(run.config().corpus), load_tokenizer(run)
+    assert isinstance(corpus, Corpus)  # built in
+    train, validation = corpus.split(run.config().corpus.validation_fraction)
+    tokens = tokenizer.encode_documents(train), tokenizer.encode_documents(validation)
+    return replace(data, tokenizer=tokenizer, train=tokens[0], validation=tokens[1])
