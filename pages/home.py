@@ -25,6 +25,8 @@ with st.container(horizontal=True):
         st.switch_page("pages/train.py")
     if st.button(_("See how far back they learn"), icon=":material/trending_down:"):
         st.switch_page("pages/gradients.py")
+    if st.button(_("Read along inside a network"), icon=":material/sensor_door:"):
+        st.switch_page("pages/gates.py")
     if st.button(_("Let a model write"), icon=":material/edit_note:"):
         st.switch_page("pages/generate.py")
     if st.button(_("See all runs"), icon=":material/folder_open:"):

@@ -110,7 +110,7 @@ def test_the_main_job(
     assert not server.errors()
 
 
-@pytest.mark.parametrize("path", ["/", "/train", "/runs", "/gradients", "/memory", "/generate"])
+@pytest.mark.parametrize("path", ["/", "/train", "/runs", "/gradients", "/memory", "/gates", "/generate"])
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_every_page_fits(server: Server, open_tab: Callable[..., Tab], path: str, width: int, lang: str) -> None:

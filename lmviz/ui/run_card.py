@@ -113,6 +113,9 @@ def _controls(view: RunView) -> None:
                     "pages/gradients.py", label=_("Its gradients"), icon=":material/trending_down:",
                     query_params={"part": "learning", "runs": run_id},
                 )  # fmt: skip
+                st.page_link(
+                    "pages/gates.py", label=_("Its gates"), icon=":material/sensor_door:", query_params={"run": run_id}
+                )
             fork_control(view.run)
             longer_control(view.run)
 

@@ -27,7 +27,7 @@ def place_names(tokens: Sequence[str]) -> list[str]:
     return [f"{place} {plain(visible_token(token))}" for place, token in enumerate(tokens)]
 
 
-def ordered_units(scene: Scene, sort: str, aucs: Mapping[str, Sequence[float]] | None = None) -> list[int]:
+def ordered_units(scene: Scene, sort: str, aucs: Mapping[str, NDArray[np.float32]] | None = None) -> list[int]:
     """All units from the top of the maps down.
 
     sort: index, similar, mean, or the name of a feature.
@@ -39,7 +39,7 @@ def ordered_units(scene: Scene, sort: str, aucs: Mapping[str, Sequence[float]] |
         means = scene.signals[scene.state].mean(0)
         return [int(unit) for unit in np.argsort(-means, kind="stable")]
     if aucs and sort in aucs:
-        strength = np.abs(np.asarray(aucs[sort]) - 0.5)
+        strength = np.abs(aucs[sort] - 0.5)
         return [int(unit) for unit in np.argsort(-strength, kind="stable")]
     return list(range(scene.units))
 

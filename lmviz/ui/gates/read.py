@@ -2,11 +2,15 @@
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
+from lmviz.inspect.features import FEATURES
+from lmviz.packing import unpack
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.gates import Line, MapWords, signal_map, unit_figure
 from lmviz.ui.gates import maps
+from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.contexts import contexts_panel
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene
@@ -57,8 +61,10 @@ def read_part(scene: Scene, other: Scene | None) -> None:
 
 
 def _sort() -> str:
-    """In which order the units stand."""
+    """In which order the units stand, the first at the top."""
     names = {"similar": _("similar ones together"), "index": _("by their number"), "mean": _("by their mean")}
+    words = _("by how well they tell “{feature}”")
+    names |= {name: words.format(feature=_(feature.title)) for name, feature in FEATURES.items()}
     restore("gates_sort", "sort", list(names), "similar")
     chosen = str(st.selectbox(_("Units in the maps"), list(names), format_func=names.__getitem__, key="gates_sort"))
     remember("sort", chosen, "similar")
@@ -90,7 +96,7 @@ def _text(scene: Scene, token: int, unit: int, signal: str) -> None:
 
 def _maps(scene: Scene, side: str, along: str, sort: str, shown: int, token: int, unit: int) -> None:
     """A map a signal. `along`: maps of this name share their tokens."""
-    units = maps.ordered_units(scene, sort)
+    units = maps.ordered_units(scene, sort, _aucs(scene) if sort in FEATURES else None)
     window = maps.window_of(scene, st.session_state.get(f"{ZOOM}_{side}"), shown)
     token, unit = min(token, len(scene.tokens) - 1), min(unit, scene.units - 1)
 
@@ -124,6 +130,15 @@ def _maps(scene: Scene, side: str, along: str, sort: str, shown: int, token: int
                     ),
                 )  # fmt: skip
     _map_words(scene, side, window)
+
+
+def _aucs(scene: Scene) -> dict[str, NDArray[np.float32]]:
+    """Feature -> how well each unit's state tells it; none of what the held-out text lacks."""
+    answer = asked(
+        "gate_meaning", _("Measuring on held-out text"), run=scene.run.id, step=scene.step, layer=scene.layer,
+        signal=scene.state,
+    )  # fmt: skip
+    return dict(zip(answer["names"], unpack(answer["aucs"]), strict=True)) if answer else {}
 
 
 def _words(name: str) -> MapWords:
