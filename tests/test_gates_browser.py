@@ -195,7 +195,7 @@ def test_find_meaning_over_the_training(server: Server, tab: Tab, run: Run) -> N
     )
     tab.page.mouse.move(*place)
     tab.page.mouse.click(*place)
-    tab.page.wait_for_url("**feature=brackets**")
+    expect(tab.page.locator(".st-key-gates_feature").get_by_role("combobox")).to_have_value("in brackets")
     sound(tab, server)
 
 

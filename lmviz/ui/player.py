@@ -37,10 +37,11 @@ def frames(count: int, first: int) -> list[int]:
     return [int(index) for index in np.unique(np.linspace(first, count - 1, min(FRAMES, left)).round())]
 
 
-def moment_control(steps: Sequence[int]) -> int:
+def moment_control(steps: Sequence[int], *, named: bool = False) -> int:
     """Button and slider; the step that is looked at.
 
     steps: the recorded ones, two at least.
+    named: the slider shows its name.
     """
     shown = _advance(steps) if playing() else _chosen(steps)
     st.session_state["moment_shown"] = st.session_state["moment_slider"] = shown
@@ -53,7 +54,7 @@ def moment_control(steps: Sequence[int]) -> int:
         )
     st.select_slider(
         _("Moment of the training (steps)"), steps, format_func=lambda step: f"{step:,}", key="moment_slider",
-        label_visibility="collapsed", on_change=_moved, args=(steps[-1],),
+        label_visibility="visible" if named else "collapsed", on_change=_moved, args=(steps[-1],),
     )  # fmt: skip
     if not playing():
         remember("step", shown, steps[-1])

@@ -73,7 +73,7 @@ def text_control(run: Run) -> str:
 def moment(run: Run) -> int:
     """The kept step that is looked at."""
     steps = run.checkpoint_steps()
-    return moment_control(steps) if len(steps) > 1 else steps[0]
+    return moment_control(steps, named=True) if len(steps) > 1 else steps[0]
 
 
 def layer_switch(count: int) -> int:

@@ -8,7 +8,7 @@ from lmviz.compare import labels
 from lmviz.errors import N_, LmvizError
 from lmviz.runs import Run
 from lmviz.ui import cache, player
-from lmviz.ui.errors import show_error
+from lmviz.ui.errors import markdown_safe, show_error
 from lmviz.ui.gates import head
 from lmviz.ui.gates.hold import hold_part
 from lmviz.ui.gates.meaning import meaning_part
@@ -19,6 +19,7 @@ from lmviz.ui.gates.similar import similar_part
 from lmviz.ui.i18n import _
 from lmviz.ui.live import find, refresh_every
 from lmviz.ui.recurrent_runs import recurrent_runs
+from lmviz.ui.tokens import visible_token
 
 Part = Callable[[Scene, Scene | None], None]
 """What is shown of the model, and of the one beside it if there is one."""
@@ -85,10 +86,22 @@ def _body(run_id: str, other: str, text: str, part: str, pace: float | None) -> 
         step = head.moment(run)
         layer = head.layer_switch(layers)
     scenes = _scenes(run, step, other, text, layer)
+    for scene in scenes:
+        if scene.unknown:
+            st.warning(_unknown_words(scene), icon=":material/font_download_off:")
     if scenes:
         PARTS[part][1](scenes[0], scenes[1] if len(scenes) > 1 else None)
     if _pace(run) != pace:
         st.rerun()
+
+
+def _unknown_words(scene: Scene) -> str:
+    """Which tokens of the text its vocabulary does not have. Markdown."""
+    tokens = dict.fromkeys(visible_token(scene.tokens[place]) for place in sorted(scene.unknown))
+    some = " ".join(list(tokens)[:10])
+    return _("{name} has never met {tokens}: all such tokens are the same to it.").format(
+        name=markdown_safe(scene.label), tokens=markdown_safe(some)
+    )
 
 
 def _scenes(run: Run, step: int, other: str, text: str, layer: int) -> list[Scene]:

@@ -85,7 +85,9 @@ def _text(scene: Scene, start: int, end: int) -> None:
         scene.tokens, "gates_span_reader", span=(start, end - 1), marks={0}, on_span=choose, on_choose=choose_one,
         alt=_("The text; a part of it is chosen."),
     )  # fmt: skip
-    st.caption(_("Drag over a part of the text to choose it; or click on its beginning, then Shift and arrow keys."))
+    st.caption(
+        _("Drag over a part of the text to choose it, or click on its beginning and press Shift with the arrow keys.")
+    )
 
 
 def _panel(scene: Scene, side: str, signal: str, span: tuple[int, int], threshold: float, only: bool) -> None:

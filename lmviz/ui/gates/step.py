@@ -84,7 +84,7 @@ def equations(step: dict[str, Any], *, carry: bool) -> list[str]:
         kept, written = (value["gate.forget"], before["cell"]), (value["gate.input"], n)
         o = _n(value["gate.output"])
         return [
-            _aligned("c", r"f\,c' + i\,n", kept, written, cell),
+            _aligned("c", r"f\,c' + i\,g", kept, written, cell),
             rf"h = o\,\tanh c = {o} \cdot \tanh({cell}) = \mathbf{{{hidden}}}",
         ]
     if "gate.update" in value:
