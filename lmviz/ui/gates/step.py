@@ -121,4 +121,5 @@ def _next(step: dict[str, Any]) -> str:
     parts = "".join(
         f"<span><code>{html.escape(visible_token(token))}</code> {chance:.1%}</span>" for token, chance in step["next"]
     )
-    return f'<div class="step-next">{html.escape(_("Next it expects"))} {parts}</div>'
+    words = html.escape(_("Next it expects"))
+    return f'<div class="step-next">{words} {parts}</div>'
