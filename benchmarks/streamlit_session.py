@@ -31,6 +31,8 @@ class Session:
         """Fragments that renew themselves: id -> seconds between two looks."""
         self.exceptions: list[str] = []
         """What every exception that the page showed says."""
+        self.received = 0
+        """Bytes of the last run of the script."""
         self._page_hash = ""
         self._widgets: dict[str, Any] = {}  # key -> the element's protobuf message
         self._chosen: dict[str, WidgetState] = {}  # id -> state
@@ -101,9 +103,10 @@ class Session:
         assert self._socket, "open() comes first"
         await self._socket.send(message.SerializeToString())
         async with asyncio.timeout(TIMEOUT):
-            finished = False
+            finished, self.received = False, 0
             while not finished:
                 answer = await self._socket.recv()
+                self.received += len(answer)
                 finished = self._read(ForwardMsg.FromString(answer))  # type: ignore[arg-type]
 
     def _read(self, message: ForwardMsg) -> bool:
