@@ -41,7 +41,7 @@ def choose_model(runs: Mapping[str, Run]) -> Run:
 
 def choose_other(runs: Mapping[str, Run], first: Run) -> str:
     """ALONE, UNTRAINED or the id of another run."""
-    names = {ALONE: _("nothing"), UNTRAINED: _("the same model before training")}
+    names = {ALONE: _("no other model"), UNTRAINED: _("the same model before training")}
     options = [
         ALONE,
         *([UNTRAINED] if 0 in first.checkpoint_steps() else []),

@@ -51,9 +51,8 @@ def gates() -> None:
     if st.session_state.get("gates_moment_of", run.id) != run.id:
         player.forget()
     st.session_state["gates_moment_of"] = run.id
-    part = _part_switch()
     pace = _pace(run)
-    st.fragment(_body, run_every=pace)(run.id, other, text, part, pace)
+    st.fragment(_body, run_every=pace)(run.id, other, text, pace)
 
 
 def _pace(run: Run) -> float | None:
@@ -66,7 +65,7 @@ def _part_switch() -> str:
     st.session_state.setdefault("gates_part", wanted if wanted in PARTS else "read")
     chosen = st.segmented_control(
         _("What to look at"), list(PARTS), format_func=lambda part: _(PARTS[part][0]), key="gates_part", required=True,
-        label_visibility="collapsed",
+        label_visibility="collapsed", wrap=True,
     )  # fmt: skip
     if chosen != "read":
         st.query_params["part"] = str(chosen)
@@ -75,16 +74,19 @@ def _part_switch() -> str:
     return str(chosen)
 
 
-def _body(run_id: str, other: str, text: str, part: str, pace: float | None) -> None:
-    """All that the moment changes. A run may be deleted between two looks."""
+def _body(run_id: str, other: str, text: str, pace: float | None) -> None:
+    """All that the part and the moment change. A run may be deleted between two looks."""
     found = find([run_id])
     if not found:
         return
     run = found[0]
     layers = getattr(run.config().model, "num_layers", 1)
-    with st.container(horizontal=True, vertical_alignment="center", key="gates_controls"):
-        step = head.moment(run)
+    left, right = st.columns([13, 11], vertical_alignment="bottom")
+    with left:
+        part = _part_switch()
         layer = head.layer_switch(layers)
+    with right, st.container(horizontal=True, vertical_alignment="bottom", key="gates_moment"):
+        step = head.moment(run)
     scenes = _scenes(run, step, other, text, layer)
     for scene in scenes:
         if scene.unknown:
