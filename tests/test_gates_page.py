@@ -127,7 +127,12 @@ def test_the_equations_have_the_numbers_of_the_step(kind: str) -> None:
     names = CELLS["nvsi" if kind == "carry" else kind].signals
     values = {"gate.forget": 0.5, "gate.input": 0.25, "gate.output": 0.75, "gate.update": 0.5, "candidate": -0.5}
     terms = [{"name": name, "value": values[name]} for name in names if name in values]
-    numbers = {"terms": terms, "before": {"cell": 2.0, "hidden": 0.5}, "after": {"cell": 0.875, "hidden": -0.125}}
+    if kind == "rnn":
+        shares = {"input": 1.0, "recurrent": 2.0, "bias_input": 0.1, "bias_recurrent": 0.2}
+        terms = [{"name": "hidden", "value": -0.125, **shares}]
+    numbers = {"terms": terms, "before": {"hidden": 0.5}, "after": {"hidden": -0.125}}
+    if kind == "lstm":
+        numbers["before"]["cell"], numbers["after"]["cell"] = 2.0, 0.875  # type: ignore[index]
     lines = step.equations(numbers, carry=kind == "carry")
     text = " ".join(lines)
     expected = {
@@ -135,10 +140,16 @@ def test_the_equations_have_the_numbers_of_the_step(kind: str) -> None:
         "gru": ["0.5000 \\cdot 0.5000", "0.5000 \\cdot (-0.5000)", "-0.1250"],
         "carry": ["0.7500 \\cdot 0.5000", "0.2500 \\cdot (-0.5000)", "-0.1250"],
         "nvsi": ["0.2500 \\cdot (-0.5000)", "-0.1250"],
-        "rnn": [],
+        "rnn": ["\\tanh(3.3000)", "-0.1250"],
     }[kind]
     assert all(part in text for part in expected), text
-    assert len(lines) == {"lstm": 2, "rnn": 0}.get(kind, 1)
+    assert len(lines) == {"lstm": 2}.get(kind, 1)
+    said = {
+        "lstm": "Of the old 2.0000, 1.0000 is kept and 1.0000 forgotten; -0.1250 is written.",
+        "gru": "Of the old 0.5000, 0.2500 is kept and 0.2500 forgotten; -0.3750 is written.",
+        "carry": "Of the old 0.5000, 0.3750 is kept and 0.1250 forgotten; -0.5000 is written.",
+    }
+    assert step.balance(numbers, carry=kind == "carry") == said.get(kind, "")
 
 
 def test_a_grus_candidate_has_its_reset_gate_between_the_sums() -> None:

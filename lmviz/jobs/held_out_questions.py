@@ -79,8 +79,8 @@ def similar(
     """Units that stay on over tokens [start, end) of what is read of a text, and where else they do. The last piece:
 
     {"tokens", "units": [[number, sign], ...], "standard": packed (T, units), their values over the text in standard
-    deviations from their mean, "matches": places as `around` gives them, with "units_on"}. threshold: in standard
-    deviations.
+    deviations from their mean, "matches": places as `around` gives them, with "units_on"; "most" of them at most}.
+    threshold: in standard deviations.
     """
     stack = recurrent(model)
     _check(stack, layer, signal)
@@ -104,6 +104,7 @@ def similar(
         "units": [list(unit) for unit in units],
         "standard": pack(standard[:, [unit.number for unit in units]].astype(np.float32)),
         "matches": places,
+        "most": MAX_MATCHES,
     }
 
 

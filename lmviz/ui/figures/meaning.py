@@ -50,11 +50,13 @@ def meaning_figure(rows: Sequence[Judged], words: JudgedWords, color: str, chose
     for row in rows:
         lines["x"] += [row.floor, row.auc, None]
         lines["y"] += [row.name, row.name, None]
+    ends: dict[str, Any] = {"x": [], "y": []}
+    for row in rows:
+        ends["x"] += [*row.band, None]
+        ends["y"] += [row.name, row.name, None]
     bands = {
-        "type": "bar", "orientation": "h", "name": words.chance, "y": names, "base": [row.band[0] for row in rows],
-        "x": [row.band[1] - row.band[0] for row in rows], "marker": {"color": GRID}, "width": 0.6,
-        "customdata": [list(row.band) for row in rows],
-        "hovertemplate": words.chance + ": %{customdata[0]:.3f} – %{customdata[1]:.3f}<extra></extra>",
+        "type": "scatter", "mode": "lines", "name": words.chance, **ends, "line": {"color": GRID, "width": 14},
+        "hovertemplate": words.chance + ": %{x:.3f}<extra></extra>",
     }  # fmt: skip
     gains = {
         "type": "scatter", "mode": "lines", **lines, "line": {"color": color, "width": 3}, "opacity": 0.5,
@@ -75,7 +77,7 @@ def meaning_figure(rows: Sequence[Judged], words: JudgedWords, color: str, chose
         layout={
             "title": {"text": words.title}, "uirevision": " ".join(names), "margin": {"l": 8, "t": 8},
             "xaxis": {"title": {"text": words.x}, "range": [0.35, 1.02], "showgrid": True, "dtick": 0.1},
-            "yaxis": {"autorange": "reversed", "showgrid": False, "type": "category"},
+            "yaxis": {"range": [len(rows) - 0.5, -0.5], "showgrid": False, "type": "category"},
             "legend": {"y": -0.16, "yanchor": "top"},
             "shapes": [
                 {

@@ -15,6 +15,7 @@ from lmviz.ui.gates.holding import HOLDS, OWN, UNITS_OFF, holds, parse_units, po
 from lmviz.ui.gates.maps import place_names
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene
+from lmviz.ui.gates.selection import unit_known
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember, restore
 from lmviz.ui.reader import reader
@@ -59,7 +60,7 @@ def _controls(scene: Scene) -> tuple[dict[str, float], list[int] | None, int, in
         ))  # fmt: skip
         remember("hold", name, names[0])
     with middle:
-        text = _units_field(name)
+        text = _units_field(scene, name)
     with right:
         count = len(scene.tokens)
         restore("gates_since", "since", range(count), count // 2)
@@ -76,10 +77,10 @@ def _controls(scene: Scene) -> tuple[dict[str, float], list[int] | None, int, in
     return values, [] if name == UNITS_OFF and units is None else units, since, seed
 
 
-def _units_field(name: str) -> str:
+def _units_field(scene: Scene, name: str) -> str:
     """Kept apart for units that are switched off, where nothing typed means none."""
     key, word = ("gates_units_off", "off") if name == UNITS_OFF else ("gates_units", "units")
-    default = str(st.session_state.get("gates_unit", 0)) if name == UNITS_OFF else ""
+    default = str(unit_known(scene)) if name == UNITS_OFF else ""
     if key not in st.session_state:
         st.session_state[key] = st.query_params.get(word, default)
     text = str(st.text_input(
@@ -100,9 +101,10 @@ def _own(scene: Scene) -> dict[str, float]:
         remember("own", name, names[0])
     low = 0.0 if name in scene.gates else -1.0
     with right:
-        if "gates_value" in st.session_state:
-            st.session_state["gates_value"] = max(low, st.session_state["gates_value"])
-        value = float(st.slider(_("Its value"), low, 1.0, 0.5, 0.05, key="gates_value"))
+        values = [round(low + 0.05 * step, 2) for step in range(round((1 - low) / 0.05) + 1)]
+        restore("gates_value", "value", values, 0.5)
+        value = float(st.select_slider(_("Its value"), values, key="gates_value"))
+        remember("value", value, 0.5)
     return {name: value}
 
 
@@ -175,7 +177,7 @@ def _next(scene: Scene, side: str, answer: dict[str, Any], token: int) -> None:
 def _losses(scene: Scene, side: str, answer: dict[str, Any], since: int) -> None:
     plain_losses, held_losses = answer["plain"]["losses"], answer["held"]["losses"]
     means = [float(np.mean(values[since:])) if values[since:] else 0.0 for values in (plain_losses, held_losses)]
-    title = _("On this text from token {since} on: {before} and {after} nats a token").format(
+    title = _("On this text after token {since}: {before} and {after} nats a token").format(
         since=since, before=f"{means[0]:.2f}", after=f"{means[1]:.2f}"
     )
     figure = losses_figure(

@@ -14,7 +14,7 @@ from lmviz.ui.gates import meaning_words as words
 from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene
-from lmviz.ui.gates.selection import signal_choice
+from lmviz.ui.gates.selection import choose_unit, signal_choice
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember, restore
 from lmviz.ui.reader import reader
@@ -29,7 +29,7 @@ def meaning_part(scene: Scene, other: Scene | None) -> None:
     with st.container(key="gates_meaning_controls", width=360):
         signal = signal_choice(scene, "meaning_signal")
     shown = _panel(scene, signal, "first")
-    if other and other.step != scene.untrained:  # its own floor is in the figure already
+    if other and not other.is_start_of(scene):  # that is in the figure already
         st.markdown(f"**{markdown_safe(other.label)}**")
         _panel(other, signal if signal in other.signals else other.state, "second")
     if shown:
@@ -56,7 +56,7 @@ def _panel(scene: Scene, signal: str, side: str) -> list[Row]:
     def clicked(event: Click) -> None:
         name = next((row["feature"] for row in rows if plain(words.title(row)) == event.get("y")), None)
         if name:
-            choose_feature(name, rows)
+            choose_feature(name, rows if side == "first" else [])
 
     figure = meaning_figure(
         [_judged(row) for row in rows],
@@ -80,9 +80,11 @@ def _panel(scene: Scene, signal: str, side: str) -> list[Row]:
 
 
 def choose_feature(name: str, rows: list[Row]) -> None:
-    """The feature, and with it its best unit, also for the other parts of the page."""
+    """The feature, and with it its best unit among `rows`, also for the other parts of the page."""
     st.session_state["gates_feature"] = name
-    st.session_state["gates_unit"] = next(row["unit"] for row in rows if row["feature"] == name)
+    for row in rows:
+        if row["feature"] == name:
+            choose_unit(row["unit"])
 
 
 def _judged(row: Row) -> Judged:
@@ -112,6 +114,7 @@ def _feature(scene: Scene, signal: str, rows: list[Row]) -> None:
     restore("gates_feature", "feature", names, names[0])
     chosen = str(st.selectbox(
         _("Feature"), names, format_func=lambda name: words.title({"feature": name}), key="gates_feature", width=360,
+        on_change=lambda: choose_feature(st.session_state["gates_feature"], rows),
     ))  # fmt: skip
     remember("feature", chosen, names[0])
     row = next(row for row in rows if row["feature"] == chosen)

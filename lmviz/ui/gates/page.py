@@ -56,7 +56,10 @@ def gates() -> None:
 
 
 def _pace(run: Run) -> float | None:
-    return player.FRAME_SECONDS if player.playing() else refresh_every([run])
+    """Seconds until the next look. A run that trains is followed by the part that answers at once."""
+    if player.playing():
+        return player.FRAME_SECONDS
+    return refresh_every([run]) if st.session_state.get("gates_part", "read") == "read" else None
 
 
 def _part_switch() -> str:

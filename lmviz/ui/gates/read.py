@@ -14,7 +14,7 @@ from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.contexts import contexts_panel
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene
-from lmviz.ui.gates.selection import signal_choice, token_choice, unit_choice
+from lmviz.ui.gates.selection import choose_unit, signal_choice, token_choice, unit_choice
 from lmviz.ui.gates.step import step_panel
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember, restore
@@ -103,7 +103,7 @@ def _maps(scene: Scene, side: str, along: str, sort: str, shown: int, token: int
     def clicked(event: Click) -> None:
         point = event.get("point")
         if isinstance(point, list) and len(point) == 2:
-            st.session_state["gates_unit"] = maps.unit_of(window, units, int(point[0]))
+            choose_unit(maps.unit_of(window, units, int(point[0])))
             st.session_state["gates_token"] = window.tokens[0] + int(point[1])
 
     def zoomed(event: Click) -> None:

@@ -14,6 +14,7 @@ from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.meaning import history
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene
+from lmviz.ui.gates.selection import choose_unit, unit_known
 from lmviz.ui.i18n import _
 from lmviz.ui.theme import color, plain
 
@@ -23,7 +24,7 @@ COLORS = ("#4296ea", "#e06c26", "#2a905a")
 
 def saturation_part(scene: Scene, other: Scene | None) -> None:
     """Of both models, if there are two; the course over the training of the first."""
-    scenes = [scene, other] if other and other.step != scene.untrained else [scene]
+    scenes = [scene, other] if other and not other.is_start_of(scene) else [scene]
     for side, one in zip(("first", "second"), scenes, strict=False):
         if len(scenes) > 1:
             st.markdown(f"**{markdown_safe(one.label)}**")
@@ -41,7 +42,7 @@ def _panel(scene: Scene, side: str) -> None:
     if now is None:
         return
     st.subheader(_finding(scene, now, before), anchor=False)
-    unit = min(int(st.session_state.get("gates_unit", 0)), scene.units - 1)
+    unit = unit_known(scene)
     for column, gate in zip(st.columns(3 if len(scene.gates) > 1 else 2), scene.gates, strict=False):
         with column:
             first = _openness(before, gate) if before else None
@@ -79,7 +80,7 @@ def _finding(scene: Scene, now: dict[str, Any], before: dict[str, Any] | None) -
 def _gate(scene: Scene, side: str, gate: str, now: Openness, before: Openness | None, unit: int) -> None:
     def clicked(event: Click) -> None:
         if event.get("customdata"):
-            st.session_state["gates_unit"] = int(event["customdata"][0])
+            choose_unit(int(event["customdata"][0]))
 
     figure = openness_figure(
         now, before, color(scene.run.config().model.kind), unit, title=plain(signal_name(gate)),

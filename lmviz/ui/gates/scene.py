@@ -53,6 +53,10 @@ class Scene:
         """The step of its weights before training, if they are kept."""
         return 0 if 0 in self.run.checkpoint_steps() else None
 
+    def is_start_of(self, other: "Scene") -> bool:
+        """Whether it is the same run before its training."""
+        return self.run.id == other.run.id and self.step == other.untrained
+
 
 def read_scene(run: Run, step: int, label: str, text: str, layer: int) -> Scene:
     """Ask the model.

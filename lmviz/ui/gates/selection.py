@@ -19,6 +19,18 @@ def unit_choice(scene: Scene) -> int:
     return unit
 
 
+def unit_known(scene: Scene) -> int:
+    """The unit that was chosen in any part, for parts without the field."""
+    wanted = str(st.session_state.get("gates_unit", st.query_params.get("unit", "0")))
+    return min(int(wanted), scene.units - 1) if wanted.isdecimal() and len(wanted) < 7 else 0
+
+
+def choose_unit(unit: int) -> None:
+    """From a click, before the page runs again."""
+    st.session_state["gates_unit"] = unit
+    st.query_params["unit"] = str(unit)
+
+
 def signal_choice(scene: Scene, key: str = "signal", default: str = "") -> str:
     """One of the scene's signals; at first `default`, or what the layer remembers."""
     options = list(scene.signals)

@@ -14,7 +14,7 @@ from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.places import line
 from lmviz.ui.gates.scene import Scene
-from lmviz.ui.gates.selection import signal_choice
+from lmviz.ui.gates.selection import choose_unit, signal_choice, unit_known
 from lmviz.ui.i18n import _, ngettext
 from lmviz.ui.kept import remember, restore
 from lmviz.ui.reader import reader
@@ -115,11 +115,12 @@ def _finding(scene: Scene, span: tuple[int, int], answer: dict[str, Any]) -> str
         return _("No unit stays on over “{text}”").format(text=text)
     all_on = sum(match["units_on"] == units for match in answer["matches"])
     words = ngettext(
-        "{count} unit stays on over “{text}”; places found elsewhere with all of them on: {places}",
-        "{count} units stay on over “{text}”; places found elsewhere with all of them on: {places}",
+        "{count} unit stays on over “{text}”; places in held-out text with all of them on: {places}",
+        "{count} units stay on over “{text}”; places in held-out text with all of them on: {places}",
         units,
     )
-    return words.format(count=units, text=text, places=all_on)
+    more = "+" if all_on == len(answer["matches"]) >= answer["most"] else ""
+    return words.format(count=units, text=text, places=f"{all_on}{more}")
 
 
 def _units(
@@ -127,12 +128,12 @@ def _units(
 ) -> None:
     """These units over the text."""
     numbers = [number for number, _sign in units]
-    chosen = int(st.session_state.get("gates_unit", numbers[0]))
+    chosen = unit_known(scene)
 
     def clicked(event: Click) -> None:
         point = event.get("point")
         if isinstance(point, list) and len(point) == 2:
-            st.session_state["gates_unit"] = numbers[int(point[0])]
+            choose_unit(numbers[int(point[0])])
             st.session_state["gates_token"] = int(point[1])
 
     standard = unpack(answer["standard"])

@@ -24,8 +24,11 @@ def step_panel(scene: Scene, token: int, unit: int) -> None:
         show_error(error)
         return
     st.html(_read(scene, step, token) + _table(step))
-    for line in equations(step, carry=getattr(scene.run.config().model, "carry", False)):
+    carry = getattr(scene.run.config().model, "carry", False)
+    for line in equations(step, carry=carry):
         st.latex(line)
+    if words := balance(step, carry=carry):
+        st.markdown(words)
     st.html(_next(step))
 
 
@@ -95,7 +98,21 @@ def equations(step: dict[str, Any], *, carry: bool) -> list[str]:
         return [_aligned("h", r"(1-i)\,h' + i\,n", (1 - i, before["hidden"]), (i, n), hidden)]
     if "gate.input" in value:
         return [rf"h = i\,n = {_product(value['gate.input'], n)} = \mathbf{{{hidden}}}"]
-    return []
+    (term,) = step["terms"]
+    return [rf"h = \tanh({_n(sum(shares(term, None)))}) = \mathbf{{{hidden}}}"]
+
+
+def balance(step: dict[str, Any], *, carry: bool) -> str:
+    """What becomes of the old state, in words; empty for cells that make it anew."""
+    value = {term["name"]: term["value"] for term in step["terms"]}
+    share = value.get("gate.forget", value.get("gate.update", 1 - value["gate.input"] if carry else None))
+    if share is None:
+        return ""
+    state = "cell" if "cell" in step["before"] else "hidden"
+    old, new = step["before"][state], step["after"][state]
+    return _("Of the old {old}, {kept} is kept and {forgotten} forgotten; {written} is written.").format(
+        old=_n(old), kept=_n(share * old), forgotten=_n((1 - share) * old), written=_n(new - share * old)
+    )
 
 
 def _aligned(state: str, formula: str, kept: tuple[float, float], written: tuple[float, float], result: str) -> str:
