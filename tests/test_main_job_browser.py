@@ -52,7 +52,7 @@ def test_the_main_job(
 ) -> None:
     server = start_server(ROOT / "app.py", tmp_path_factory.mktemp("main-job"))
     tab = open_tab(server).open("/train")  # a deep link on a fresh server
-    expect(tab.page.get_by_test_id("stSidebarNavLink")).to_have_count(6)
+    expect(tab.page.get_by_test_id("stSidebarNavLink")).to_have_count(7)
     expect(tab.page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     tab.page.get_by_text("parameters").first.wait_for()
     steps = tab.page.get_by_role("slider").first
@@ -98,6 +98,11 @@ def test_the_main_job(
     for run_id, status in statuses(server).items():
         kept = sorted(int(path.stem) for path in (server.store / run_id / "checkpoints").glob("*.safetensors"))
         assert kept[-1] == status["step"] > 0
+
+    tab.page.get_by_role("link", name="Its gates").first.click()  # what it has just learned, looked into
+    tab.wait_chart("gates_first_hidden")
+    tab.page.locator(".lmviz-reader [data-at='7']").click()
+    tab.expect_text(re.compile("Step 7: unit"))
 
     for run_id in statuses(server):
         tab.open(f"/generate?run={run_id}")
