@@ -55,7 +55,8 @@ class Reader {
   }
 
   fill(spec) {
-    this.pending = this.told = undefined;
+    this.settle();
+    this.chosen = this.told = this.start = this.anchor = this.end = undefined;
     this.spans = spec.tokens.map((token, i) => {
       const span = document.createElement("span");
       span.dataset.at = i;
