@@ -19,10 +19,10 @@ from lmviz.training.data import Tokens
 ROW = 512
 """Counted tokens of a row."""
 RUN_UP = 64
-MOST_TOKENS = 65_536
-MOST_NUMBERS = 2**23
-"""Of one signal over all counted tokens: 32 MB."""
-AT_ONCE = 2**21
+MOST_TOKENS = 32_768
+MOST_NUMBERS = 2**22
+"""Of one signal over all counted tokens: 16 MB."""
+AT_ONCE = 2**19
 """Numbers of one signal that are computed at once."""
 REACH = 300_000
 """Tokens of the held-out text, from its beginning, over which the rows are spread."""

@@ -24,6 +24,8 @@ SHIFTS = 60
 FAR = 500
 """Tokens that a feature is shifted by at least, where the text is long enough."""
 BAND = (0.025, 0.975)
+UNITS_AT_ONCE = 32
+"""Units that are ranked at once."""
 PROBE_TOKENS = 8192
 """Of the first half that a probe learns from, evenly spread."""
 
@@ -36,18 +38,22 @@ class Half(NamedTuple):
 
     values: States
     """(N, H)."""
-    ranks: NDArray[np.float64]
-    """Of each unit's values, 1 is the lowest, equal ones share theirs (N, H)."""
+    ranks: States
+    """Of each unit's values, 1 is the lowest, equal ones share theirs (N, H). Exact: halves, far below 2**24."""
 
 
 def half(values: States) -> Half:
     """values (N, H)."""
     from scipy.stats import rankdata  # takes a moment to import
 
-    return Half(values, rankdata(values, axis=0))
+    ranks = np.empty(values.shape, np.float32)
+    for start in range(0, values.shape[1], UNITS_AT_ONCE):  # ranking takes several times the memory of its result
+        some = slice(start, start + UNITS_AT_ONCE)
+        ranks[:, some] = rankdata(values[:, some], axis=0)
+    return Half(values, ranks)
 
 
-def aucs(ranks: NDArray[np.float64], flags: NDArray[Any]) -> NDArray[np.float64]:
+def aucs(ranks: NDArray[np.floating[Any]], flags: NDArray[Any]) -> NDArray[np.float64]:
     """Of every unit by ranks (Mann and Whitney 1947): ranks (N, H), flags (N,) or (N, S) -> (H,) or (H, S)."""
     yes = flags.sum(0)
     no = len(flags) - yes
@@ -110,7 +116,7 @@ def rank_correlation(half: Half, grades: NDArray[np.int64]) -> NDArray[np.float6
     """Spearman's, of every unit (H,) with numbers (N,)."""
     from scipy.stats import rankdata
 
-    ranks, others = half.ranks - half.ranks.mean(0), rankdata(grades)
+    ranks, others = half.ranks - half.ranks.mean(0, dtype=np.float64), rankdata(grades)
     others -= others.mean()
     norms = np.linalg.norm(ranks, axis=0) * np.linalg.norm(others)
     return np.asarray(np.divide(ranks.T @ others, norms, out=np.zeros_like(norms), where=norms > 0))

@@ -26,7 +26,6 @@ from lmviz.training.data import Data
 
 Pieces = Generator[dict[str, Any], None, None]
 
-MEANING_TOKENS = 32_768
 HISTORY_TOKENS = 16_384
 MAX_MATCHES = 12
 
@@ -37,7 +36,7 @@ def meaning_of(model: LanguageModel, untrained: LanguageModel, data: Data, layer
     """
     stack, floor = recurrent(model), recurrent(untrained)
     _check(stack, layer, signal)
-    rows = passages(data.validation, stack.layers[layer].hidden_size, MEANING_TOKENS)
+    rows = passages(data.validation, stack.layers[layer].hidden_size)
     states = yield from _states(stack, rows, layer, signal, 0.0, 0.15)
     before = yield from _states(floor, rows, layer, signal, 0.15, 0.3)
     flags, grades = _labels(data, rows)
@@ -113,7 +112,7 @@ def openness(model: LanguageModel, data: Data, layer: int) -> Pieces:
     stack = recurrent(model)
     check_layer(stack, layer)
     gates = _gates(stack)
-    rows = passages(data.validation, stack.layers[layer].hidden_size, MEANING_TOKENS)
+    rows = passages(data.validation, stack.layers[layer].hidden_size)
     parts: list[Mapping[str, Array]] = []
     if gates:
         done = 0
