@@ -299,3 +299,20 @@ def test_a_text_that_is_another_one_now_is_said(places: Path, visit: Callable[..
 def test_a_run_on_a_task_says_that_it_has_no_held_out_text(places: Path, visit: Callable[..., AppTest]) -> None:
     app = visit("gates", run="sample-memory-lstm-20", part="meaning", text="ab")
     assert not app.exception and any("has no text" in one.value for one in app.error)
+
+
+@pytest.mark.parametrize("text", ["a", " ", "\n", "🐈 f", "<b>\\textbf{$x$}", "def 你好"])
+@pytest.mark.parametrize("part", ["read", "similar", "hold"])
+def test_ugly_texts(lstm: Run, visit: Callable[..., AppTest], part: str, text: str) -> None:
+    """One character, blanks, what the vocabulary lacks, markup: an answer or a sentence."""
+    app = visit("gates", run=lstm.id, part=part, text=text)
+    assert not app.exception
+    unknown = set(text) - set(CODE)
+    assert bool(app.warning) == bool(unknown), [one.value for one in app.warning]
+    assert not app.error or (part == "hold" and unknown)
+
+
+def test_an_empty_text_is_said(lstm: Run, visit: Callable[..., AppTest]) -> None:
+    app = visit("gates", run=lstm.id, text=CODE)
+    app.text_area(key="gates_text").set_value("").run()
+    assert not app.exception and any("no text to read" in one.value for one in app.error)

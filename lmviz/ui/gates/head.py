@@ -16,6 +16,8 @@ from lmviz.ui.run_picker import steady_title
 
 SAMPLE = "sample-gates-lstm"
 TEXT_TOKENS = 160
+MOST_CHARACTERS = 10_000
+"""That can be typed; how many tokens can be shown is said by the model."""
 ADDRESS_CHARACTERS = 400
 """Of a text that goes into the address."""
 ALONE, UNTRAINED = "alone", "untrained"
@@ -60,12 +62,12 @@ def text_control(run: Run) -> str:
     """What is typed; at first the beginning of the run's own held-out text."""
     default = default_text(run, TEXT_TOKENS)
     if "gates_text" not in st.session_state:
-        st.session_state["gates_text"] = st.query_params.get("text") or default
+        st.session_state["gates_text"] = st.query_params.get("text", "")[:MOST_CHARACTERS] or default
     elif st.session_state["gates_text"] == st.session_state.get("gates_text_default"):  # nobody has typed
         st.session_state["gates_text"] = default
     st.session_state["gates_text_default"] = default
     with st.popover(_("Text"), icon=":material/edit:", width="stretch"):
-        text = str(st.text_area(_("The model reads"), key="gates_text", height=220))
+        text = str(st.text_area(_("The model reads"), key="gates_text", height=220, max_chars=MOST_CHARACTERS))
     remember("text", text if len(text) <= ADDRESS_CHARACTERS else default, default)
     return text
 
