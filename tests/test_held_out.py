@@ -127,6 +127,15 @@ def test_the_probe_is_scikit_learns_logistic_regression_judged_on_the_other_half
     assert found == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_probe_learns_a_feature_that_the_subset_misses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meaning, "PROBE_TOKENS", 10)
+    random = np.random.default_rng(1)
+    flags = np.zeros(1000, bool)
+    flags[55:500:100] = flags[505:1000:100] = True
+    values = (random.standard_normal((1000, 2)) + 5 * flags[:, None]).astype("f4")
+    assert meaning.probe(values[:500], values[500:], (flags[:500], flags[500:])) > 0.99
+
+
 def test_units_that_never_change_do_not_disturb_a_probe() -> None:
     random = np.random.default_rng(1)
     values = random.standard_normal((1000, 3)).astype("f4")

@@ -103,6 +103,8 @@ def probe(first: States, second: States, flags: tuple[Flags, Flags]) -> float:
     from sklearn.linear_model import LogisticRegression
 
     some = np.unique(np.linspace(0, len(first) - 1, PROBE_TOKENS).astype(np.int64))
+    if not 0 < flags[0][some].sum() < len(some):  # a rare feature that falls between them
+        some = np.arange(len(first))
     mean, deviation = first[some].mean(0), first[some].std(0)
     scale = np.where(deviation > 0, deviation, 1)
     learn, judge = ((values - mean) / scale for values in (first[some], second))

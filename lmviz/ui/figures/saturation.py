@@ -12,7 +12,7 @@ from lmviz.ui.theme import ACCENT, MUTED
 
 Numbers = NDArray[np.float32]
 
-_LOG = {"type": "log", "dtick": 1, "tickformat": ","}
+_LOG = {"type": "log", "tickformat": ","}
 
 
 @dataclass(frozen=True)

@@ -175,10 +175,11 @@ def _course(moments: list[dict[str, Any]], feature: str, key: str) -> list[float
 def history(scene: Scene, **arguments: Any) -> dict[str, Any] | None:
     """Over the kept moments; measured once a person has asked, which takes some seconds."""
     key = f"gates_history {scene.run.id} {scene.run.checkpoint_steps()[-1]} {arguments}"
-    newest = {**arguments, "until": scene.run.checkpoint_steps()[-1]}
-    if not st.session_state.get(key) and not st.button(
-        _("Measure over the training"), icon=":material/timeline:", key="gates_history_button"
-    ):
+    if not st.session_state.get(key):
+        st.button(
+            _("Measure over the training"), icon=":material/timeline:", key="gates_history_button",
+            on_click=lambda: st.session_state.update({key: True}),
+        )  # fmt: skip
         return None
-    st.session_state[key] = True
+    newest = {**arguments, "until": scene.run.checkpoint_steps()[-1]}
     return asked("gate_history", _("Measuring every kept moment"), **newest)
