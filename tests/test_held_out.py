@@ -106,7 +106,8 @@ def test_a_unit_that_knows_a_feature_is_found_and_one_of_noise_is_not() -> None:
     rare = np.zeros(4000, bool)
     rare[:10] = True
     flags = {"string": flag, "quotes": nothing, "digit": rare}
-    known, chance, few = meaning.feature_rows(states, untrained, flags, {})
+    now, before = ((meaning.half(one[:2000]), meaning.half(one[2000:])) for one in (states, untrained))
+    known, chance, few = meaning.feature_rows(now, before, flags, {})
     assert known["unit"] == 4 and known["direction"] == -1
     assert known["auc"] == pytest.approx(1 - roc_auc_score(flag[2000:], states[2000:, 4]))
     assert known["auc"] > 0.95 > known["band"][1] and known["floor_auc"] < 0.6

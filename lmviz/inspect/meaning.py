@@ -125,33 +125,32 @@ def rank_correlation(half: Half, grades: NDArray[np.int64]) -> NDArray[np.float6
 
 
 def feature_rows(
-    states: States, untrained: States, flags: dict[str, Flags], grades: dict[str, NDArray[np.int64]]
+    now: tuple[Half, Half], before: tuple[Half, Half], flags: dict[str, Flags], grades: dict[str, NDArray[np.int64]]
 ) -> Iterator[dict[str, Any]]:
-    """Of one signal before and after training (2N, H), and features at the same tokens (2N,): a row for each.
+    """Of both halves of one signal, now and before training, and features at all their tokens: a row for each.
 
     {"feature", "share" of tokens that have it}, and unless it is "too_few": {"unit", "direction", "auc", "probe",
     "floor_unit", "floor_auc", "floor_probe": the same before training, "band": what chance gives, "aucs": of every unit
     on the second half (H,), "correlation": the rank correlation of the unit that fits its grade best, with its unit}.
     """
-    middle = len(states) // 2
-    parts = [(half(one[:middle]), half(one[middle:])) for one in (states, untrained)]
+    middle = len(now[0].values)
     for name, flag in flags.items():
         row: dict[str, Any] = {"feature": name, "share": float(flag.mean()), "tokens": int(flag.sum())}
         both = (flag[:middle], flag[middle:])
         if too_few(*both):
             yield {**row, "too_few": True}
             continue
-        for prefix, (first, second) in zip(("", "floor_"), parts, strict=True):
+        for prefix, (first, second) in (("", now), ("floor_", before)):
             on_first, on_second = aucs(first.ranks, both[0]), aucs(second.ranks, both[1])
             best = best_unit(on_first, on_second)
             row |= {f"{prefix}unit": best.unit, f"{prefix}auc": best.auc}
             row[f"{prefix}probe"] = probe(first.values, second.values, both)
             if not prefix:
                 row |= {"direction": best.direction, "aucs": on_second}
-        row["band"] = chance_band(*parts[0], both)
+        row["band"] = chance_band(*now, both)
         if name in grades:
             grade = grades[name]
-            chosen = int(np.abs(rank_correlation(parts[0][0], grade[:middle])).argmax())
-            judged = rank_correlation(parts[0][1], grade[middle:])[chosen]
+            chosen = int(np.abs(rank_correlation(now[0], grade[:middle])).argmax())
+            judged = rank_correlation(now[1], grade[middle:])[chosen]
             row["correlation"] = {"unit": chosen, "value": float(judged)}
         yield {**row, "too_few": False}

@@ -37,15 +37,15 @@ def meaning_of(model: LanguageModel, untrained: LanguageModel, data: Data, layer
     stack, floor = recurrent(model), recurrent(untrained)
     _check(stack, layer, signal)
     rows = passages(data.validation, stack.layers[layer].hidden_size)
-    states = yield from _states(stack, rows, layer, signal, 0.0, 0.15)
-    before = yield from _states(floor, rows, layer, signal, 0.15, 0.3)
+    now = yield from _halves((yield from _states(stack, rows, layer, signal, 0.0, 0.1)), 0.15)
+    before = yield from _halves((yield from _states(floor, rows, layer, signal, 0.15, 0.25)), 0.3)
     flags, grades = _labels(data, rows)
     found: list[dict[str, Any]] = []
-    for row in meaning.feature_rows(states, before, flags, grades):
+    for row in meaning.feature_rows(now, before, flags, grades):
         found.append(row)
         yield {"done": 0.3 + 0.7 * len(found) / len(flags)}
     aucs = {row["feature"]: row.pop("aucs") for row in found if "aucs" in row}
-    table = np.stack(list(aucs.values())) if aucs else np.empty((0, states.shape[1]))
+    table = np.stack(list(aucs.values())) if aucs else np.empty((0, stack.layers[layer].hidden_size))
     yield {"tokens": rows.count, "features": found, "names": list(aucs), "aucs": pack(table.astype(np.float32))}
 
 
@@ -151,13 +151,11 @@ def history(
         if rows is None:
             rows = passages(data.validation, stack.layers[layer].hidden_size, HISTORY_TOKENS)
             flags, _grades = _labels(data, rows)
-        found, gates = _read_both(stack, rows, layer, signal)
+        states, gates = _read_both(stack, rows, layer, signal)
         yield {}
-        moment: dict[str, Any] = {
-            "step": step,
-            "features": _features(found, flags, newest),
-            **_gate_means(stack, layer, gates),
-        }
+        halves = yield from _halves(states, len(moments) / count)
+        found = _features(halves, flags, newest)
+        moment: dict[str, Any] = {"step": step, "features": found, **_gate_means(stack, layer, gates)}
         moments.append(moment)
         yield {"done": len(moments) / count}
     yield {"tokens": rows.count if rows else 0, "moments": sorted(moments, key=lambda one: int(one["step"]))}
@@ -176,11 +174,11 @@ def _read_both(
 
 
 def _features(
-    states: Array, flags: Mapping[str, NDArray[np.bool_]], newest: dict[str, meaning.Best]
+    halves: tuple[meaning.Half, meaning.Half], flags: Mapping[str, NDArray[np.bool_]], newest: dict[str, meaning.Best]
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
     """Best units; `newest` is filled at the first call, and followed by all others."""
-    middle = len(states) // 2
-    first, second = meaning.half(states[:middle]), meaning.half(states[middle:])
+    first, second = halves
+    middle = len(first.values)
     found = {}
     for name, flag in flags.items():
         both = (flag[:middle], flag[middle:])
@@ -226,6 +224,16 @@ def _states(
         else:
             whole = found
     return whole.reshape(-1, whole.shape[-1])
+
+
+def _halves(
+    states: Array, done: float
+) -> Generator[dict[str, Any], None, tuple[meaning.Half, meaning.Half]]:  # fmt: skip
+    """Both halves of (N, H), with a turn for others between them. `done`: share of the whole answer."""
+    middle = len(states) // 2
+    first = meaning.half(states[:middle])
+    yield {"done": done}
+    return first, meaning.half(states[middle:])
 
 
 def _labels(
