@@ -62,6 +62,7 @@ def meaning_figure(rows: Sequence[Judged], words: JudgedWords, color: str, chose
         "type": "scatter", "mode": "lines", **lines, "line": {"color": color, "width": 3}, "opacity": 0.5,
         "hoverinfo": "skip", "showlegend": False,
     }  # fmt: skip
+    measured = [value for row in rows for value in (row.auc, row.floor, row.probe, row.probe_floor, *row.band)]
     return go.Figure(
         data=[
             bands,
@@ -76,7 +77,7 @@ def meaning_figure(rows: Sequence[Judged], words: JudgedWords, color: str, chose
         ],
         layout={
             "title": {"text": words.title}, "uirevision": " ".join(names), "margin": {"l": 8, "t": 8},
-            "xaxis": {"title": {"text": words.x}, "range": [0.35, 1.02], "showgrid": True, "dtick": 0.1},
+            "xaxis": {"title": {"text": words.x}, "range": _auc_range(measured, 0.35), "showgrid": True, "dtick": 0.1},
             "yaxis": {"range": [len(rows) - 0.5, -0.5], "showgrid": False, "type": "category"},
             "legend": {"y": -0.16, "yanchor": "top"},
             "shapes": [
@@ -88,6 +89,11 @@ def meaning_figure(rows: Sequence[Judged], words: JudgedWords, color: str, chose
             ],
         },
     )  # fmt: skip
+
+
+def _auc_range(values: Sequence[float], usual: float) -> list[float]:
+    """Up to 1, from the usual lower end, or from below the lowest value: chance may give much less than 0.5."""
+    return [min(usual, min(values, default=usual) - 0.02), 1.02]
 
 
 def _points(name: str, names: list[str], values: list[float], symbol: str, color: str, size: int) -> dict[str, Any]:
@@ -119,7 +125,7 @@ def meaning_history_figure(
     places = [_place(one) for one in steps]
     hover = "%{text}: %{y:.3f}<extra></extra>"
     text = [f"{one:,}" for one in steps]
-    others = [
+    others: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "lines", "name": name, "x": places, "y": list(course[0]), "text": text,
             "line": {"color": MUTED, "width": 1}, "opacity": 0.35, "showlegend": False,
@@ -127,7 +133,7 @@ def meaning_history_figure(
         }
         for name, course in courses.items() if name != chosen
     ]  # fmt: skip
-    shown = [
+    shown: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "lines+markers", "name": name, "x": places, "y": list(values), "text": text,
             "line": {"color": line, "width": 2.4, "dash": dash}, "marker": {"size": 6},
@@ -137,13 +143,14 @@ def meaning_history_figure(
             (best, courses[chosen][0], color, "solid"), (followed, courses[chosen][1], INK, "dot"),
         )
     ] if chosen in courses else []  # fmt: skip
+    drawn = [value for trace in (*others, *shown) for value in trace["y"] if value is not None]
     ticks = [one for one in (0, 10, 100, 1000, 10_000, 100_000, 1_000_000) if one <= max(steps)]
     return go.Figure(data=[*others, *shown], layout={
         "title": {"text": title}, "uirevision": title, "legend": {"y": -0.28, "yanchor": "top"},
         "xaxis": {
             "title": {"text": x}, "tickvals": [_place(one) for one in ticks], "ticktext": [f"{one:,}" for one in ticks],
         },
-        "yaxis": {"title": {"text": y}, "range": [0.3, 1.02]},
+        "yaxis": {"title": {"text": y}, "range": _auc_range(drawn, 0.3)},
         "shapes": [{
             "type": "line", "x0": _place(step), "x1": _place(step), "y0": 0, "y1": 1, "yref": "paper",
             "line": {"color": ACCENT, "width": 1.5, "dash": "dot"},

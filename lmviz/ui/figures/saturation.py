@@ -12,7 +12,16 @@ from lmviz.ui.theme import ACCENT, MUTED
 
 Numbers = NDArray[np.float32]
 
-_LOG = {"type": "log", "tickformat": ","}
+MOST_MARKS = 9
+
+
+def _steps_axis(values: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis with a mark at 1, 2, 5, 10 ..., or only at powers of ten where those would crowd."""
+    low, high = 0.9 * min(values), max(1.15 * max(values), 2.2)
+    decades = [10.0**power for power in range(7)]
+    fine = [factor * decade for decade in decades for factor in (1, 2, 5) if low <= factor * decade <= high]
+    marks = fine if len(fine) <= MOST_MARKS else [decade for decade in decades if low <= decade <= high]
+    return {"type": "log", "range": np.log10([low, high]).tolist(), "tickvals": marks, "tickformat": ","}
 
 
 @dataclass(frozen=True)
@@ -82,9 +91,10 @@ def memory_figure(
             "line": {"color": line, "dash": dash}, "marker": {"size": 4, "color": line},
             "hovertemplate": hover + "<extra></extra>",
         })  # fmt: skip
+    every = [value for trace in traces for value in trace["y"]]
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": title, "legend": {"y": -0.28, "yanchor": "top"},
-        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}, **_LOG},
+        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}, **_steps_axis(every)},
     })  # fmt: skip
 
 
@@ -115,13 +125,14 @@ def course_figure(
     ]  # fmt: skip
     ticks = [one for one in (0, 10, 100, 1000, 10_000, 100_000, 1_000_000) if one <= max(steps)]
     here = float(np.log10(step + 1))
+    every = [value for one in courses for value in one.values]
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": title, "legend": {"y": -0.28, "yanchor": "top"},
         "xaxis": {
             "title": {"text": x}, "tickvals": [float(np.log10(one + 1)) for one in ticks],
             "ticktext": [f"{one:,}" for one in ticks],
         },
-        "yaxis": {"title": {"text": y}, **(_LOG if log else {"range": [-0.02, 1.02]})},
+        "yaxis": {"title": {"text": y}, **(_steps_axis(every) if log else {"range": [-0.02, 1.02]})},
         "shapes": [{
             "type": "line", "x0": here, "x1": here, "y0": 0, "y1": 1, "yref": "paper",
             "line": {"color": ACCENT, "width": 1.5, "dash": "dot"},

@@ -28,10 +28,13 @@ def meaning_part(scene: Scene, other: Scene | None) -> None:
     """Features of the text and the units that tell them; of the other model below, if there is one."""
     with st.container(key="gates_meaning_controls", width=360):
         signal = signal_choice(scene, "meaning_signal")
+    beside = other if other and not other.is_start_of(scene) else None  # that is in the figure already
+    if beside:
+        st.markdown(f"**{markdown_safe(scene.label)}**")
     shown = _panel(scene, signal, "first")
-    if other and not other.is_start_of(scene):  # that is in the figure already
-        st.markdown(f"**{markdown_safe(other.label)}**")
-        _panel(other, signal if signal in other.signals else other.state, "second")
+    if beside:
+        st.markdown(f"**{markdown_safe(beside.label)}**")
+        _panel(beside, signal if signal in beside.signals else beside.state, "second")
     if shown:
         _feature(scene, signal, shown)
 
@@ -51,6 +54,9 @@ def _panel(scene: Scene, signal: str, side: str) -> list[Row]:
         return []
     st.subheader(words.finding(rows), anchor=False)
     kind = scene.run.config().model.kind
+    if side == "first":  # what it frames is chosen below it
+        names = [row["feature"] for row in rows]
+        restore("gates_feature", "feature", names, names[0])
     chosen = str(st.session_state.get("gates_feature", rows[0]["feature"]))
 
     def clicked(event: Click) -> None:
@@ -98,6 +104,7 @@ def _table(rows: list[Row]) -> pd.DataFrame:
     return pd.DataFrame([
         {
             _("feature"): words.title(row), _("definition"): _(FEATURES[row["feature"]].definition),
+            _("needs memory"): _("yes") if FEATURES[row["feature"]].needs_memory else _("no"),
             _("share of tokens"): f"{row['share']:.1%}", _("best unit"): row["unit"],
             _("high or low"): _("high") if row["direction"] > 0 else _("low"), _("AUC"): round(row["auc"], 3),
             _("before training"): round(row["floor_auc"], 3), _("gain"): round(words.gain(row), 3),
@@ -111,7 +118,6 @@ def _table(rows: list[Row]) -> pd.DataFrame:
 def _feature(scene: Scene, signal: str, rows: list[Row]) -> None:
     """One feature: its unit on the text, and over the training."""
     names = [row["feature"] for row in rows]
-    restore("gates_feature", "feature", names, names[0])
     chosen = str(st.selectbox(
         _("Feature"), names, format_func=lambda name: words.title({"feature": name}), key="gates_feature", width=360,
         on_change=lambda: choose_feature(st.session_state["gates_feature"], rows),
@@ -148,6 +154,9 @@ def _over_training(scene: Scene, signal: str, row: Row) -> None:
     if answer is None:
         return
     moments = answer["moments"]
+    if row["feature"] not in moments[-1]["features"]:
+        st.caption(words.too_rare(row, answer["tokens"]))
+        return
     names = {name: None for moment in moments for name in moment["features"]}
     courses = {
         plain(words.title({"feature": name})): (_course(moments, name, "auc"), _course(moments, name, "followed"))

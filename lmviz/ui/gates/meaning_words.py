@@ -51,6 +51,14 @@ def missing(rows: Sequence[Row]) -> str:
     )
 
 
+def too_rare(row: Row, tokens: int) -> str:
+    """Of a feature with numbers here, but not at every moment of the training, which is measured on fewer tokens."""
+    return _(
+        "“{feature}” cannot be followed: among the {tokens} tokens that are measured at every moment, hardly any have"
+        " it, or hardly any lack it."
+    ).format(feature=title(row), tokens=f"{tokens:,}")
+
+
 def correlation(row: Row) -> str:
     """How well its best unit follows how much of it there is."""
     found = row.get("correlation")
@@ -60,10 +68,12 @@ def correlation(row: Row) -> str:
 
 
 def appearance(row: Row, moments: Sequence[Mapping[str, Any]]) -> str:
-    """Since when the unit that is best at the end is more than half-way from the floor to where it ends."""
+    """Since when the unit that is best at the end is more than half-way from the floor to where it ends; a question
+    where nothing is known yet at the moment of the row, or no more at the end.
+    """
     courses = [(moment["step"], moment["features"].get(row["feature"])) for moment in moments]
     known = [(step, course) for step, course in courses if course]
-    if not known or gain(row) < CLEAR:
+    if not known or min(gain(row), known[-1][1]["followed"] - row["floor_auc"]) < CLEAR:
         return _("When did it learn to tell “{feature}”?").format(feature=title(row))
     end = known[-1][1]
     half = (row["floor_auc"] + end["followed"]) / 2
