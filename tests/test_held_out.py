@@ -15,13 +15,13 @@ from sklearn.metrics import roc_auc_score
 from lmviz.errors import ConfigError
 from lmviz.inspect import meaning, saturation
 from lmviz.inspect.contexts import APART, around, extremes
-from lmviz.inspect.features import FEATURES
+from lmviz.inspect.features import FEATURES, labels
 from lmviz.inspect.held_out import RUN_UP, passages, read, read_whole
 from lmviz.inspect.similar import Unit, matches, scale_of, units_on
 from lmviz.jobs import held_out_questions as questions
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.packing import unpack
-from lmviz.tokenizers import char_tokenizer
+from lmviz.tokenizers import BEGIN, END, char_tokenizer
 from lmviz.training.data import Data
 
 CODE = 'def f(a, b):  # add\n    return [a, "b", (1)]\n\n'
@@ -107,7 +107,7 @@ def test_a_unit_that_knows_a_feature_is_found_and_one_of_noise_is_not() -> None:
     rare[:10] = True
     flags = {"string": flag, "quotes": nothing, "digit": rare}
     now, before = ((meaning.half(one[:2000]), meaning.half(one[2000:])) for one in (states, untrained))
-    known, chance, few = meaning.feature_rows(now, before, flags, {})
+    known, chance, few = (row for row in meaning.feature_rows(now, before, flags, {}) if row)
     assert known["unit"] == 4 and known["direction"] == -1
     assert known["auc"] == pytest.approx(1 - roc_auc_score(flag[2000:], states[2000:, 4]))
     assert known["auc"] > 0.95 > known["band"][1] and known["floor_auc"] < 0.6
@@ -216,8 +216,9 @@ def brute_matches(
         for row in range(len(values)):
             for _, group in itertools.groupby(enumerate(on[row].sum(1) >= k), key=lambda pair: pair[1]):
                 run = list(group)
-                if run[0][1] and 2 * len(run) >= length:
-                    found[k].add((row, run[0][0], run[-1][0] + 1))
+                start, end = run[0][0], run[-1][0] + 1
+                if run[0][1] and 2 * len(run) >= length and sum(on[row, start:end].all(0)) >= k:
+                    found[k].add((row, start, end))
     return found
 
 
@@ -253,7 +254,7 @@ def test_standard_values_have_mean_0_and_deviation_1() -> None:
 
 def code_data() -> Data:
     tokenizer = char_tokenizer(set(CODE))
-    tokens = np.array([1, *tokenizer.encode(CODE * 60), 2], np.uint16)
+    tokens = np.array([1, *tokenizer.encode(CODE * 120), 2], np.uint16)
     return Data(tokenizer, tokens, tokens, len(CODE), len(CODE), "code", "", 0, 0)
 
 
@@ -280,6 +281,34 @@ def test_meaning_has_a_row_for_every_feature() -> None:
     for row, of_units in zip(known, aucs, strict=True):
         assert row["auc"] == pytest.approx(0.5 + row["direction"] * (of_units[row["unit"]] - 0.5), abs=1e-6)
     assert "chinese_punctuation" not in answer["names"] and "string" in answer["names"]
+
+
+def test_a_held_out_part_that_begins_inside_a_string_knows_it() -> None:
+    tokenizer = char_tokenizer(set('x = """abc"""\n'))
+    text = 'x = """' + "abc\n" * 40 + '"""\nx = abc\n' * 30
+    whole = tokenizer.encode(text)
+    data = Data(tokenizer, *(np.array([BEGIN, *part, END], np.uint16) for part in (whole[:60], whole[60:])),
+                0, 0, "cut", "", 0, 0)  # fmt: skip
+    flags, _ = questions._all_labels(data)
+    assert flags["string"].tolist() == [False, *labels(text)["string"][60:], False]
+
+
+def test_a_unit_that_never_changes_is_never_on() -> None:
+    values = np.full((32_768, 3), [0.1, -0.3, 0.9999999], "f4")
+    assert (scale_of(values).standard(values[:5]) == 0).all()
+
+
+def test_units_that_take_turns_do_not_make_a_match() -> None:
+    values = np.zeros((1, 30, 4), "f4")
+    values[0, 10:15, :2] = values[0, 15:20, 2:] = 2
+    found = matches(values, [Unit(unit, 1) for unit in range(4)], 5, 1.0)
+    assert not [match for match in found if match.end - match.start > 5]
+
+
+def test_a_text_that_is_too_long_is_refused_before_it_is_read() -> None:
+    data = code_data()
+    with pytest.raises(ConfigError, match="can be shown"):
+        list(questions.similar(model_for(data, "lstm"), data.tokenizer, data, CODE * 100, 0, "cell", 1, 3, 1.0))
 
 
 def test_contexts_show_the_units_values() -> None:

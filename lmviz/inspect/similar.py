@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 
 
+NOISE = 1e-5
+"""Deviation by the size of the mean that is rounding."""
+
+
 class Scale(NamedTuple):
     """Of each unit (H,)."""
 
@@ -23,13 +27,14 @@ class Scale(NamedTuple):
 
     def standard(self, values: Values) -> Values:
         """(..., H) in standard deviations from the mean; 0 where a unit never changes."""
-        changes = self.deviation > 0
+        changes = self.deviation > NOISE * (np.abs(self.mean) + NOISE)
         return np.asarray(np.where(changes, (values - self.mean) / np.where(changes, self.deviation, 1), 0))
 
 
 def scale_of(values: Values) -> Scale:
     """From values (N, H)."""
-    return Scale(values.mean(0), values.std(0))
+    mean, deviation = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
+    return Scale(mean.astype(np.float32), deviation.astype(np.float32))
 
 
 class Unit(NamedTuple):
@@ -69,9 +74,9 @@ def matches(
 ) -> list[Match]:  # fmt: skip
     """Runs of tokens at which most of these units are on: values (R, T, H), in standard deviations.
 
-    For k = U, U - 1, ... down to half of U: the longest runs of tokens at each of which k of the units or more are
-    on, if they are at least half as long as `length`. Those nearest in length come first; one that touches a run that
-    is already taken is left out; until there are `count`.
+    For k = U, U - 1, ... down to half of U: the longest runs of tokens at each of which k of the units or more are on,
+    if k of them stay on all through and the run is at least half as long as `length`. Those nearest in length come
+    first; one that touches a run that is already taken is left out; until there are `count`.
     """
     if not units:
         return []
@@ -85,7 +90,7 @@ def matches(
         runs = runs[2 * (runs[:, 2] - runs[:, 1]) >= length]
         lengths = runs[:, 2] - runs[:, 1]
         for row, start, end in runs[np.argsort(np.abs(lengths - length), kind="stable")].tolist():
-            if not taken[row, start:end].any():
+            if not taken[row, start:end].any() and on[row, start:end].all(0).sum() >= least:
                 taken[row, start:end] = True
                 found.append(Match(row, start, end, least))
             if len(found) == count:
