@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 FEW = 50
 """Tokens with and without a feature that each half must have."""
-SHIFTS = 200
+SHIFTS = 100
 FAR = 500
 """Tokens that a feature is shifted by at least, where the text is long enough."""
 BAND = (0.025, 0.975)
