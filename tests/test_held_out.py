@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from lmviz.inspect import meaning, saturation
 from lmviz.inspect.contexts import APART, around, extremes
 from lmviz.inspect.features import FEATURES, labels
 from lmviz.inspect.held_out import RUN_UP, passages, read, read_whole
-from lmviz.inspect.similar import Unit, matches, scale_of, units_on
+from lmviz.inspect.similar import Unit, matches, only_place, scale_of, units_on
 from lmviz.jobs import held_out_questions as questions
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.packing import unpack
@@ -241,6 +242,18 @@ def test_matches_are_the_runs_of_a_plain_search(seed: int) -> None:
         assert one.row != other.row or one.end <= other.start or other.end <= one.start
     assert matches(values, units, 6, 0.1, count=2) == found[:2]
     assert matches(values, [], 6, 0.1) == []
+    taken = np.zeros(values.shape[:2], np.bool_)
+    taken[found[0].row, found[0].end - 1] = True
+    others = matches(values, units, 6, 0.1, count=50, apart_from=taken)
+    assert found[0] not in others and {match for match in found if match.units_on == 3} - {found[0]} <= set(others)
+    assert taken.sum() == 1, "what is given stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("part", "place"), [([3, 1, 4], 0), ([1, 5], 3), ([1], None), ([2, 9], 5), ([9, 9], None), ([7], None), ([], None)]
+)
+def test_a_text_is_found_where_it_stands_once(part: list[int], place: int | None) -> None:
+    assert only_place(np.array([3, 1, 4, 1, 5, 2, 9]), np.array(part)) == place
 
 
 def test_standard_values_have_mean_0_and_deviation_1() -> None:
@@ -324,8 +337,8 @@ def test_contexts_show_the_units_values() -> None:
         assert one["values"][len(one["before"])] == one["value"]
 
 
-def test_a_span_finds_itself() -> None:
-    """The text is a part of the held-out text, so the span's own place is among those where its units are on."""
+def test_a_span_finds_the_places_like_it() -> None:
+    """The text stands in the held-out text many times, and its units are on at all of these places."""
     data = code_data()
     model = model_for(data, "lstm")
     answer = last(questions.similar(model, data.tokenizer, data, CODE, 0, "cell", 14, 19, 0.5))
@@ -336,6 +349,21 @@ def test_a_span_finds_itself() -> None:
     for number, sign in answer["units"]:
         column = unpack(answer["standard"])[14:19, [unit for unit, _ in answer["units"]].index(number)]
         assert (sign * column >= 0.5).all()
+
+
+def test_a_spans_own_place_is_no_other_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "MAX_MATCHES", 10_000)
+    data = code_data()
+    once = CODE[:30] + CODE[5:25][::-1]
+    tokens = np.array([1, *data.tokenizer.encode(CODE * 20 + once + CODE * 20), 2], np.uint16)
+    data = replace(data, train=tokens, validation=tokens)
+    model = model_for(data, "lstm")
+    answer = last(questions.similar(model, data.tokenizer, data, once, 0, "hidden", 40, 43, 0.1))
+    assert answer["units"] and answer["matches"]
+    first = 1 + len(CODE * 20) + 40 - 1  # the span's, as its text is read after <begin>
+    for match in answer["matches"]:
+        end = match["place"] + len(match["tokens"])
+        assert end <= first or match["place"] >= first + 3
 
 
 def test_the_history_follows_the_newest_best_unit_back() -> None:

@@ -16,7 +16,7 @@ from lmviz.inspect import features, meaning, saturation
 from lmviz.inspect.contexts import APART, around, extremes
 from lmviz.inspect.gates import recurrent, signals
 from lmviz.inspect.held_out import REACH, Array, Passages, passages, read, read_whole
-from lmviz.inspect.similar import matches, scale_of, units_on
+from lmviz.inspect.similar import matches, only_place, scale_of, units_on
 from lmviz.jobs.gate_questions import check_layer, read_text
 from lmviz.models.base import LanguageModel
 from lmviz.models.recurrent import RecurrentModel
@@ -80,11 +80,13 @@ def similar(
 
     {"tokens", "units": [[number, sign], ...], "standard": packed (T, units), their values over the text in standard
     deviations from their mean, "matches": places as `around` gives them, with "units_on"; "most" of them at most}.
-    threshold: in standard deviations.
+    threshold: in standard deviations. A text that stands in the held-out text once is taken from there: its own span
+    is no other place.
     """
     stack = recurrent(model)
     _check(stack, layer, signal)
-    here = signals(stack, read_text(stack, tokenizer, text))[signal][layer]
+    tokens = read_text(stack, tokenizer, text)
+    here = signals(stack, tokens)[signal][layer]
     if not 0 <= start < end <= len(here):
         raise ConfigError(N_("There is no such part of the text any more. Choose another one."))
     rows = passages(data.validation, stack.layers[layer].hidden_size)
@@ -95,9 +97,10 @@ def similar(
     elsewhere = scale.standard(states).reshape(*rows.places.shape, -1)
     yield {"done": 0.95}
     names = _names(data.tokenizer)
+    own = _own_span(data, rows, tokens[1:].numpy(), start - 1, end - 1)  # without <begin>
     places = [
         {**around(rows, names, match.row, match.start, match.end), "units_on": match.units_on}
-        for match in matches(elsewhere, units, end - start, threshold, MAX_MATCHES)
+        for match in matches(elsewhere, units, end - start, threshold, MAX_MATCHES, own)
     ]
     yield {
         "tokens": rows.count,
@@ -287,6 +290,14 @@ def _from(values: NDArray[Any], cut: int) -> NDArray[Any]:
 
 def _names(tokenizer: Tokenizer) -> list[str]:
     return [tokenizer.token_text(token) for token in range(tokenizer.vocab_size)]
+
+
+def _own_span(data: Data, rows: Passages, text: NDArray[Any], start: int, end: int) -> NDArray[np.bool_]:
+    """Counted tokens that are tokens [start, end) of this very text, where it is taken from the held-out text."""
+    place = only_place(np.asarray(data.validation[:REACH]), text)
+    if place is None:
+        return np.zeros(rows.places.shape, np.bool_)
+    return (rows.places >= place + max(0, start)) & (rows.places < place + end)
 
 
 def _place(rows: Passages, names: list[str], values: Array, row: int, column: int) -> dict[str, Any]:
