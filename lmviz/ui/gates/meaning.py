@@ -69,7 +69,7 @@ def _panel(scene: Scene, signal: str, side: str) -> list[Row]:
         color(kind), plain(words.title({"feature": chosen})),
     )  # fmt: skip
     chart(
-        figure, f"gates_meaning_{side}", height=90 + 34 * len(rows), csv=f"{scene.run.id}-{scene.step}-meaning",
+        figure, f"gates_meaning_{side}", height=112 + 34 * len(rows), csv=f"{scene.run.id}-{scene.step}-meaning",
         on_event=clicked, alt=words.finding(rows), caption=words.caption(answer["tokens"], signal_name(signal)),
     )  # fmt: skip
     with st.expander(_("All numbers, and what each feature is")):
