@@ -44,6 +44,8 @@ MAX_GATE_TOKENS = 1000
 """Tokens of a text whose gates and states are shown."""
 MAX_GATE_NUMBERS = 2**22
 """Numbers in all signals of one layer over such a text: 16 MB."""
+MAX_TRACE_NUMBERS = 2**28
+"""Numbers in all signals over a text that the command line writes one of: 1 GB."""
 MAX_INPUT_SCALE = 1000
 """Factor on the random input of cells at birth."""
 MAX_SEED = 2**31

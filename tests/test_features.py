@@ -14,7 +14,7 @@ import pytest
 
 from lmviz.config import TokenizerConfig
 from lmviz.inspect.features import FEATURES, GRADES, Reading, labels, token_labels
-from lmviz.tokenizers import BEGIN, END, char_tokenizer, train_tokenizer
+from lmviz.tokenizers import BEGIN, END, Tokenizer, char_tokenizer, train_tokenizer
 
 
 def marked(text: str, feature: str) -> str:
@@ -101,11 +101,24 @@ def test_tokens_of_characters_have_their_labels_and_documents_begin_anew() -> No
     assert grades["brackets"].tolist()[-3:] == [1, 1, 0]
 
 
+def _spans(tokenizer: Tokenizer, tokens: np.ndarray) -> list[range]:
+    """The characters that each token completes."""
+    data, spans, before = b"", [], 0
+    for token in tokens:
+        data += tokenizer.token_bytes(int(token))
+        after = len(data.decode("utf-8", "ignore"))
+        spans.append(range(before, after))
+        before = after
+    return spans
+
+
 def test_longer_tokens_have_the_label_of_their_last_character() -> None:
     text = 'print("a 你好 string")  # a comment\n' * 20
     tokenizer = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=300), [text])
     tokens = np.array(tokenizer.encode(text))
     flags, _ = token_labels(tokenizer, tokens)
+    starts = [any(labels(text)["word_start"][place] for place in span) for span in _spans(tokenizer, tokens)]
+    assert flags["word_start"].tolist() == starts and any(starts)
     end, whole = 0, labels(text)
     data = b"".join(tokenizer.token_bytes(int(token)) for token in tokens)
     assert data.decode() == text

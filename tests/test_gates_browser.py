@@ -183,10 +183,6 @@ def test_find_meaning_over_the_training(server: Server, tab: Tab, run: Run) -> N
     plot = tab.wait_chart("gates_meaning_first", seconds=60)
     names = plot.evaluate("plot => plot._fullLayout.yaxis._categories")
     assert "in a comment" in names and "in brackets" in names and "Chinese punctuation" not in names
-    tab.page.get_by_role("button", name="Measure over the training").click()
-    history = tab.wait_chart("gates_meaning_history", seconds=60)
-    best = history.evaluate("plot => plot.data.find(trace => trace.name === 'best unit at each moment').y")
-    assert len(best) == len(run.checkpoint_steps()) and all(value is None or 0 <= value <= 1 for value in best)
     plot.scroll_into_view_if_needed()
     place = plot.evaluate(
         "plot => { const r = plot.querySelector('.nsewdrag').getBoundingClientRect(),"
@@ -196,6 +192,10 @@ def test_find_meaning_over_the_training(server: Server, tab: Tab, run: Run) -> N
     tab.page.mouse.move(*place)
     tab.page.mouse.click(*place)
     expect(tab.page.locator(".st-key-gates_feature").get_by_role("combobox")).to_have_value("in brackets")
+    tab.page.get_by_role("button", name="Measure over the training").click()
+    history = tab.wait_chart("gates_meaning_history", seconds=60)
+    best = history.evaluate("plot => plot.data.find(trace => trace.name === 'best unit at each moment').y")
+    assert len(best) == len(run.checkpoint_steps()) and all(value is None or 0 <= value <= 1 for value in best)
     sound(tab, server)
 
 

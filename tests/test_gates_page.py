@@ -1,6 +1,7 @@
 """Page Gates without a browser: what is drawn, what is said, and every part in both languages."""
 # ruff: noqa: F811  (fixtures of another module)
 
+import html
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -240,6 +241,16 @@ def test_every_part_answers(lstm: Run, visit: Callable[..., AppTest], part: str,
     }[part]
     for key in wanted:
         assert any(key in one for one in shown), (key, shown)
+
+
+def test_where_nothing_is_predicted_with_it_held_no_mean_is_said(lstm: Run, visit: Callable[..., AppTest]) -> None:
+    last = str(len(CODE))
+    app = visit("gates", run=lstm.id, part="hold", since=last, seed="7", text=CODE)
+    layout = figure_of(app, "gates_losses_first")["layout"]
+    assert layout["title"]["text"].startswith("Held from the last token on") and not layout.get("shapes")
+    assert app.number_input(key="gates_seed").value == 7
+    passages = [one.proto.body for one in app.get("html") if "written passage" in one.proto.body]
+    assert len(passages) == 2 and all(CODE.rstrip()[-4:] in html.unescape(one) for one in passages)
 
 
 def test_the_maps_are_the_models_own_numbers(lstm: Run, places: Path, visit: Callable[..., AppTest]) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,13 @@ from sklearn.metrics import roc_auc_score
 from lmviz.errors import ConfigError
 from lmviz.inspect import meaning, saturation
 from lmviz.inspect.contexts import APART, around, extremes
-from lmviz.inspect.features import FEATURES
+from lmviz.inspect.features import FEATURES, labels
 from lmviz.inspect.held_out import RUN_UP, passages, read, read_whole
-from lmviz.inspect.similar import Unit, matches, scale_of, units_on
+from lmviz.inspect.similar import Unit, matches, only_place, scale_of, units_on
 from lmviz.jobs import held_out_questions as questions
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.packing import unpack
-from lmviz.tokenizers import char_tokenizer
+from lmviz.tokenizers import BEGIN, END, char_tokenizer
 from lmviz.training.data import Data
 
 CODE = 'def f(a, b):  # add\n    return [a, "b", (1)]\n\n'
@@ -107,7 +108,7 @@ def test_a_unit_that_knows_a_feature_is_found_and_one_of_noise_is_not() -> None:
     rare[:10] = True
     flags = {"string": flag, "quotes": nothing, "digit": rare}
     now, before = ((meaning.half(one[:2000]), meaning.half(one[2000:])) for one in (states, untrained))
-    known, chance, few = meaning.feature_rows(now, before, flags, {})
+    known, chance, few = (row for row in meaning.feature_rows(now, before, flags, {}) if row)
     assert known["unit"] == 4 and known["direction"] == -1
     assert known["auc"] == pytest.approx(1 - roc_auc_score(flag[2000:], states[2000:, 4]))
     assert known["auc"] > 0.95 > known["band"][1] and known["floor_auc"] < 0.6
@@ -216,8 +217,9 @@ def brute_matches(
         for row in range(len(values)):
             for _, group in itertools.groupby(enumerate(on[row].sum(1) >= k), key=lambda pair: pair[1]):
                 run = list(group)
-                if run[0][1] and 2 * len(run) >= length:
-                    found[k].add((row, run[0][0], run[-1][0] + 1))
+                start, end = run[0][0], run[-1][0] + 1
+                if run[0][1] and 2 * len(run) >= length and sum(on[row, start:end].all(0)) >= k:
+                    found[k].add((row, start, end))
     return found
 
 
@@ -240,6 +242,18 @@ def test_matches_are_the_runs_of_a_plain_search(seed: int) -> None:
         assert one.row != other.row or one.end <= other.start or other.end <= one.start
     assert matches(values, units, 6, 0.1, count=2) == found[:2]
     assert matches(values, [], 6, 0.1) == []
+    taken = np.zeros(values.shape[:2], np.bool_)
+    taken[found[0].row, found[0].end - 1] = True
+    others = matches(values, units, 6, 0.1, count=50, apart_from=taken)
+    assert found[0] not in others and {match for match in found if match.units_on == 3} - {found[0]} <= set(others)
+    assert taken.sum() == 1, "what is given stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("part", "place"), [([3, 1, 4], 0), ([1, 5], 3), ([1], None), ([2, 9], 5), ([9, 9], None), ([7], None), ([], None)]
+)
+def test_a_text_is_found_where_it_stands_once(part: list[int], place: int | None) -> None:
+    assert only_place(np.array([3, 1, 4, 1, 5, 2, 9]), np.array(part)) == place
 
 
 def test_standard_values_have_mean_0_and_deviation_1() -> None:
@@ -253,7 +267,7 @@ def test_standard_values_have_mean_0_and_deviation_1() -> None:
 
 def code_data() -> Data:
     tokenizer = char_tokenizer(set(CODE))
-    tokens = np.array([1, *tokenizer.encode(CODE * 60), 2], np.uint16)
+    tokens = np.array([1, *tokenizer.encode(CODE * 120), 2], np.uint16)
     return Data(tokenizer, tokens, tokens, len(CODE), len(CODE), "code", "", 0, 0)
 
 
@@ -282,6 +296,34 @@ def test_meaning_has_a_row_for_every_feature() -> None:
     assert "chinese_punctuation" not in answer["names"] and "string" in answer["names"]
 
 
+def test_a_held_out_part_that_begins_inside_a_string_knows_it() -> None:
+    tokenizer = char_tokenizer(set('x = """abc"""\n'))
+    text = 'x = """' + "abc\n" * 40 + '"""\nx = abc\n' * 30
+    whole = tokenizer.encode(text)
+    data = Data(tokenizer, *(np.array([BEGIN, *part, END], np.uint16) for part in (whole[:60], whole[60:])),
+                0, 0, "cut", "", 0, 0)  # fmt: skip
+    flags, _ = questions._all_labels(data)
+    assert flags["string"].tolist() == [False, *labels(text)["string"][60:], False]
+
+
+def test_a_unit_that_never_changes_is_never_on() -> None:
+    values = np.full((32_768, 3), [0.1, -0.3, 0.9999999], "f4")
+    assert (scale_of(values).standard(values[:5]) == 0).all()
+
+
+def test_units_that_take_turns_do_not_make_a_match() -> None:
+    values = np.zeros((1, 30, 4), "f4")
+    values[0, 10:15, :2] = values[0, 15:20, 2:] = 2
+    found = matches(values, [Unit(unit, 1) for unit in range(4)], 5, 1.0)
+    assert not [match for match in found if match.end - match.start > 5]
+
+
+def test_a_text_that_is_too_long_is_refused_before_it_is_read() -> None:
+    data = code_data()
+    with pytest.raises(ConfigError, match="can be shown"):
+        list(questions.similar(model_for(data, "lstm"), data.tokenizer, data, CODE * 100, 0, "cell", 1, 3, 1.0))
+
+
 def test_contexts_show_the_units_values() -> None:
     data = code_data()
     model = model_for(data, "gru")
@@ -295,8 +337,8 @@ def test_contexts_show_the_units_values() -> None:
         assert one["values"][len(one["before"])] == one["value"]
 
 
-def test_a_span_finds_itself() -> None:
-    """The text is a part of the held-out text, so the span's own place is among those where its units are on."""
+def test_a_span_finds_the_places_like_it() -> None:
+    """The text stands in the held-out text many times, and its units are on at all of these places."""
     data = code_data()
     model = model_for(data, "lstm")
     answer = last(questions.similar(model, data.tokenizer, data, CODE, 0, "cell", 14, 19, 0.5))
@@ -307,6 +349,21 @@ def test_a_span_finds_itself() -> None:
     for number, sign in answer["units"]:
         column = unpack(answer["standard"])[14:19, [unit for unit, _ in answer["units"]].index(number)]
         assert (sign * column >= 0.5).all()
+
+
+def test_a_spans_own_place_is_no_other_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "MAX_MATCHES", 10_000)
+    data = code_data()
+    once = CODE[:30] + CODE[5:25][::-1]
+    tokens = np.array([1, *data.tokenizer.encode(CODE * 20 + once + CODE * 20), 2], np.uint16)
+    data = replace(data, train=tokens, validation=tokens)
+    model = model_for(data, "lstm")
+    answer = last(questions.similar(model, data.tokenizer, data, once, 0, "hidden", 40, 43, 0.1))
+    assert answer["units"] and answer["matches"]
+    first = 1 + len(CODE * 20) + 40 - 1  # the span's, as its text is read after <begin>
+    for match in answer["matches"]:
+        end = match["place"] + len(match["tokens"])
+        assert end <= first or match["place"] >= first + 3
 
 
 def test_the_history_follows_the_newest_best_unit_back() -> None:

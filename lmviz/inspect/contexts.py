@@ -18,7 +18,7 @@ Values = NDArray[np.float32]
 
 def extremes(values: Values, count: int = 8) -> dict[str, list[tuple[int, int]]]:
     """(row, column) of the highest and the lowest values of one unit (R, T), the most extreme first, none within APART
-    tokens of a more extreme one of its list.
+    tokens of a more extreme one in its row.
     """
     return {"highest": _peaks(values, count), "lowest": _peaks(-values, count)}
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from lmviz.decoding.generate import evaluating
 from lmviz.errors import N_, ConfigError, LmvizError
 from lmviz.inspect.gates import tokens_read
-from lmviz.limits import MAX_SCORE_TOKENS
+from lmviz.limits import MAX_SCORE_TOKENS, MAX_TRACE_NUMBERS
 from lmviz.models.base import LanguageModel
+from lmviz.models.recurrent import RecurrentModel
 from lmviz.tokenizers import Tokenizer
 
 
@@ -28,14 +29,21 @@ def signal_of(
         known = ", ".join(model.signals)
         raise ConfigError(N_("The model has no signal {signal}. It has: {known}."), signal=name, known=known)
     tokens = tokens_read(tokenizer, text)
-    if len(tokens) > MAX_SCORE_TOKENS:
+    limit = min(MAX_SCORE_TOKENS, MAX_TRACE_NUMBERS // _numbers(model))
+    if len(tokens) > limit:
         raise ConfigError(
             N_("The text has {tokens} tokens, and {limit} can be shown of this model. Take a part of it."),
-            tokens=len(tokens) - 1, limit=MAX_SCORE_TOKENS - 1,
+            tokens=len(tokens) - 1, limit=limit - 1,
         )  # fmt: skip
     with evaluating(model):
         values = model.trace(tokens)[name].numpy()
     return values, model.signals[name], [tokenizer.token_text(token) for token in tokens.tolist()]
+
+
+def _numbers(model: LanguageModel) -> int:
+    """In all signals of a token; attention, which grows with the text, is limited by the model's context."""
+    layers = model.layers if isinstance(model, RecurrentModel) else []
+    return model.vocab_size + sum(len(cell.signals) * cell.hidden_size for cell in layers)
 
 
 def write_signal(path: Path, name: str, values: NDArray[Any], axes: Sequence[str], tokens: Sequence[str]) -> None:

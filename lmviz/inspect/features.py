@@ -1,7 +1,8 @@
 """What can be read off a text at each of its characters: inside a string, how far in the line, and so on. No torch.
 
 A feature at a character is what holds once that character has been read: after an opening quote one is inside, after
-the closing one no longer. So it never depends on what follows, and a model can know it.
+the closing one no longer. So it does not depend on what follows, and a model can know it; but for the second of three
+quotes, of which Python's rules say more than can be known there.
 Shapes: C characters of a document, N tokens.
 """
 
@@ -171,8 +172,8 @@ def labels(text: str) -> dict[str, Flags]:
 
 
 def token_labels(tokenizer: Tokenizer, tokens: NDArray[np.integer]) -> tuple[dict[str, Flags], dict[str, Numbers]]:
-    """Features and grades at every token (N,): what holds at its last character. <begin> begins a new document; nothing
-    holds at it and at <end>.
+    """Features and grades at every token (N,): what holds at its last character, or for what a character itself tells,
+    at any of its characters. <begin> begins a new document; nothing holds at it and at <end>.
     """
     flags = {name: np.zeros(len(tokens), np.bool_) for name in FEATURES}
     grades = {name: np.zeros(len(tokens), np.int64) for name in GRADES}
@@ -181,10 +182,18 @@ def token_labels(tokenizer: Tokenizer, tokens: NDArray[np.integer]) -> tuple[dic
         here = np.arange(start, start + len(ends))[known]
         last = ends[known] - 1
         for name, feature in FEATURES.items():
-            flags[name][here] = feature.label(reading)[last]
+            found = feature.label(reading)
+            flags[name][here] = found[last] if feature.needs_memory else _in_token(found, ends[known])
         for name, grade in GRADES.items():
             grades[name][here] = grade(reading)[last]
     return flags, grades
+
+
+def _in_token(found: Flags, ends: Numbers) -> Flags:
+    """Whether it holds at any character of each token; ends: how much of the text there is after each."""
+    before = np.concatenate([[0], ends[:-1]])
+    so_far = np.concatenate([[0], np.cumsum(found)])
+    return np.asarray(so_far[ends] > so_far[before])
 
 
 def _documents(tokenizer: Tokenizer, tokens: list[int]) -> Iterator[tuple[int, str, Numbers]]:

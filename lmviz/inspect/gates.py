@@ -55,6 +55,7 @@ def similar_order(values: NDArray[Any]) -> list[int]:
     """
     from scipy.cluster.hierarchy import leaves_list, linkage  # takes a moment, and only this needs it
 
+    values = np.nan_to_num(values, posinf=0, neginf=0)  # of a training that diverged
     centred = values - values.mean(0)
     norms = np.linalg.norm(centred, axis=0)
     courses = (centred / np.where(norms > 0, norms, 1)).T.astype(np.float64)  # (H, T)

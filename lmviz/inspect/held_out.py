@@ -44,6 +44,12 @@ class Passages:
         return int(self.tokens.shape[1] - self.places.shape[1])
 
     @property
+    def middle(self) -> int:
+        """Counted tokens of the first half: whole rows, if there is more than one."""
+        rows, length = self.places.shape
+        return int(rows // 2 * length if rows > 1 else length // 2)
+
+    @property
     def count(self) -> int:
         """Counted tokens."""
         return self.places.size

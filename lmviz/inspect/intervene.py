@@ -36,7 +36,7 @@ def intervened(model: RecurrentModel, holds: Sequence[Hold], since: int = 0) -> 
     kept = [hold for hold in holds if hold.units != ()]
     for hold in kept:
         _check(model, hold)
-    return Intervened(model, kept, since) if kept else model
+    return Intervened(model, kept, max(0, since)) if kept else model
 
 
 class Intervened(LanguageModel):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 FEW = 50
 """Tokens with and without a feature that each half must have."""
-SHIFTS = 60
+SHIFTS = 100
 FAR = 500
 """Tokens that a feature is shifted by at least, where the text is long enough."""
 BAND = (0.025, 0.975)
@@ -81,7 +81,7 @@ def best_unit(first: NDArray[np.float64], second: NDArray[np.float64]) -> Best:
 
 
 def chance_band(first: Half, second: Half, flags: tuple[Flags, Flags], seed: int = 0) -> tuple[float, float]:
-    """Between which values 95 % of the best units' AUC lie if the feature has nothing to do with the states."""
+    """Between which values about 95 % of the best units' AUC lie if the feature has nothing to do with the states."""
     random = np.random.default_rng(seed)
     shifted = [_shifted(one, random) for one in flags]
     chosen, judged = (aucs(one.ranks, moved) for one, moved in zip((first, second), shifted, strict=True))  # (H, S)
@@ -95,7 +95,9 @@ def chance_band(first: Half, second: Half, flags: tuple[Flags, Flags], seed: int
 def _shifted(flags: Flags, random: np.random.Generator) -> NDArray[np.bool_]:
     """The same flags (N,), moved on in a circle by SHIFTS distances: (N, S)."""
     far = min(FAR, len(flags) // 3)
-    return np.stack([np.roll(flags, by) for by in random.integers(far, len(flags) - far, SHIFTS)], 1)
+    room = len(flags) - 2 * far
+    distances = far + random.choice(room, SHIFTS, replace=room < SHIFTS)
+    return np.stack([np.roll(flags, by) for by in distances], 1)
 
 
 def probe(first: States, second: States, flags: tuple[Flags, Flags]) -> float:
@@ -126,8 +128,9 @@ def rank_correlation(half: Half, grades: NDArray[np.int64]) -> NDArray[np.float6
 
 def feature_rows(
     now: tuple[Half, Half], before: tuple[Half, Half], flags: dict[str, Flags], grades: dict[str, NDArray[np.int64]]
-) -> Iterator[dict[str, Any]]:
-    """Of both halves of one signal, now and before training, and features at all their tokens: a row for each.
+) -> Iterator[dict[str, Any] | None]:
+    """Of both halves of one signal, now and before training, and features at all their tokens: a row for each, and None
+    between, where others can have their turn.
 
     {"feature", "share" of tokens that have it}, and unless it is "too_few": {"unit", "direction", "auc", "probe",
     "floor_unit", "floor_auc", "floor_probe": the same before training, "band": what chance gives, "aucs": of every unit
@@ -147,6 +150,7 @@ def feature_rows(
             row[f"{prefix}probe"] = probe(first.values, second.values, both)
             if not prefix:
                 row |= {"direction": best.direction, "aucs": on_second}
+            yield None
         row["band"] = chance_band(*now, both)
         if name in grades:
             grade = grades[name]

@@ -53,7 +53,7 @@ def keep(cell: Cell, found: Mapping[str, Saturation]) -> Numbers | None:
 
 
 def memory(kept: Numbers) -> Numbers:
-    """Steps 1 / (1 - k) in which a unit that kept its mean share k at each step would fall to about 1/e. What it says
-    of a gate that is nearly always open and shuts at times is too much: shut once, it forgets at once.
+    """Steps 1 / (1 - k) in which a unit that kept its mean share k at each step would fall to about 1/e, for k near 1.
+    What it says of a gate that is nearly always open and shuts at times is too much: shut once, it forgets at once.
     """
     return np.asarray(1 / np.maximum(1 - kept, 1e-6))

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 Values = NDArray[np.float32]
 
 
+NOISE = 1e-5
+"""Deviation by the size of the mean that is rounding."""
+
+
 class Scale(NamedTuple):
     """Of each unit (H,)."""
 
@@ -23,13 +27,14 @@ class Scale(NamedTuple):
 
     def standard(self, values: Values) -> Values:
         """(..., H) in standard deviations from the mean; 0 where a unit never changes."""
-        changes = self.deviation > 0
+        changes = self.deviation > NOISE * (np.abs(self.mean) + NOISE)
         return np.asarray(np.where(changes, (values - self.mean) / np.where(changes, self.deviation, 1), 0))
 
 
 def scale_of(values: Values) -> Scale:
     """From values (N, H)."""
-    return Scale(values.mean(0), values.std(0))
+    mean, deviation = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
+    return Scale(mean.astype(np.float32), deviation.astype(np.float32))
 
 
 class Unit(NamedTuple):
@@ -65,32 +70,45 @@ def units_on(values: Values, start: int, end: int, threshold: float, only_here: 
 
 
 def matches(
-    values: Values, units: Sequence[Unit], length: int, threshold: float, count: int = 10
+    values: Values, units: Sequence[Unit], length: int, threshold: float, count: int = 10,
+    apart_from: NDArray[np.bool_] | None = None,
 ) -> list[Match]:  # fmt: skip
     """Runs of tokens at which most of these units are on: values (R, T, H), in standard deviations.
 
-    For k = U, U - 1, ... down to half of U: the longest runs of tokens at each of which k of the units or more are
-    on, if they are at least half as long as `length`. Those nearest in length come first; one that touches a run that
-    is already taken is left out; until there are `count`.
+    For k = U, U - 1, ... down to half of U: the longest runs of tokens at each of which k of the units or more are on,
+    if k of them stay on all through and the run is at least half as long as `length`. Those nearest in length come
+    first; one that touches a run that is already taken is left out; until there are `count`.
+
+    apart_from: (R, T), runs that touch these tokens are left out.
     """
     if not units:
         return []
     signs = np.array([unit.sign for unit in units], np.float32)
     on = values[..., [unit.number for unit in units]] * signs >= threshold  # (R, T, U)
     together = on.sum(-1)  # (R, T)
-    taken = np.zeros(together.shape, np.bool_)
+    taken = np.zeros(together.shape, np.bool_) if apart_from is None else apart_from.copy()
     found: list[Match] = []
     for least in range(len(units), (len(units) + 1) // 2 - 1, -1):
         runs = _runs(together >= least)
         runs = runs[2 * (runs[:, 2] - runs[:, 1]) >= length]
         lengths = runs[:, 2] - runs[:, 1]
         for row, start, end in runs[np.argsort(np.abs(lengths - length), kind="stable")].tolist():
-            if not taken[row, start:end].any():
+            if not taken[row, start:end].any() and on[row, start:end].all(0).sum() >= least:
                 taken[row, start:end] = True
                 found.append(Match(row, start, end, least))
             if len(found) == count:
                 return found
     return found
+
+
+def only_place(text: NDArray[np.integer], part: NDArray[np.integer]) -> int | None:
+    """Where `part` (P,) stands in `text` (N,), if it stands there exactly once."""
+    if not len(part):
+        return None
+    found = np.nonzero(text[: max(0, len(text) - len(part) + 1)] == part[0])[0]
+    for at, token in enumerate(part):
+        found = found[text[found + at] == token]
+    return int(found[0]) if len(found) == 1 else None
 
 
 def _runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:

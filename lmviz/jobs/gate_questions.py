@@ -39,7 +39,7 @@ def on_text(model: LanguageModel, tokenizer: Tokenizer, text: str, layer: int) -
     Raises:
         ConfigError: the model has no gates, or the text or the layer cannot be.
     """
-    tokens = _read(recurrent(model), tokenizer, text)
+    tokens = read_text(recurrent(model), tokenizer, text)
     found = {name: values[check_layer(model, layer)] for name, values in signals(model, tokens).items()}
     return {
         "tokens": [tokenizer.token_text(token) for token in tokens.tolist()],
@@ -54,7 +54,7 @@ def one_step(
 ) -> dict[str, Any]:  # fmt: skip
     """A unit's step at token `token` of what is read, in numbers: see `step_in_numbers`."""
     stack = recurrent(model)
-    tokens = _read(stack, tokenizer, text)
+    tokens = read_text(stack, tokenizer, text)
     check_layer(model, layer)
     if not 0 <= unit < stack.layers[layer].hidden_size or not 0 <= token < len(tokens):
         raise ConfigError(N_("There is no such unit or token any more. Choose another one."))
@@ -73,7 +73,7 @@ def held(
     has the same tokens: the likeliest of either.
     """
     stack = recurrent(model)
-    tokens = _read(stack, tokenizer, text)
+    tokens = read_text(stack, tokenizer, text)
     token = min(max(token, 0), len(tokens) - 1)
     held_model = intervened(stack, [_hold(values) for values in holds], since)
     everywhere = intervened(stack, [_hold(values) for values in holds])
@@ -108,8 +108,12 @@ def check_layer(model: LanguageModel, layer: int) -> int:
     return layer
 
 
-def _read(model: RecurrentModel, tokenizer: Tokenizer, text: str) -> Tensor:
-    """<begin> and the text's tokens (T,), if that is neither nothing nor too much."""
+def read_text(model: RecurrentModel, tokenizer: Tokenizer, text: str) -> Tensor:
+    """<begin> and the text's tokens (T,).
+
+    Raises:
+        ConfigError: these are none, or more than can be shown.
+    """
     tokens = tokens_read(tokenizer, text)
     cell = model.layers[0]
     limit = min(MAX_GATE_TOKENS, MAX_GATE_NUMBERS // (len(cell.signals) * cell.hidden_size))
@@ -131,7 +135,10 @@ def _hold(values: Mapping[str, Any]) -> Hold:
 
 
 def _decoding(values: Mapping[str, Any], text: str) -> DecodingConfig:
-    return DecodingConfig.model_validate({**values, "prompt": text})
+    try:
+        return DecodingConfig.model_validate({**values, "prompt": text})
+    except ValidationError as error:
+        raise ConfigError(N_("These settings cannot be: {reason}."), reason=error.errors()[0]["msg"]) from None
 
 
 def _chances(model: LanguageModel, tokens: Tensor) -> Tensor:

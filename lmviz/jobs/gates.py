@@ -1,13 +1,15 @@
 """The questions about gates and states, by name: what each needs of a run, and who answers it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from lmviz.checkpoints import load_model
+from lmviz.errors import RunError
 from lmviz.jobs import gate_questions, held_out_questions
 from lmviz.jobs.of_run import Answer, model_of, text_of, untrained
-from lmviz.runs import Store
+from lmviz.models.base import LanguageModel
+from lmviz.runs import Run, Store
 from lmviz.training.data import Data
 
 
@@ -62,9 +64,19 @@ def ask_history(store: Store, run: str, layer: int, signal: str, until: int | No
     """
     found = store.get(run)
     steps = sorted((step for step in found.checkpoint_steps() if until is None or step <= until), reverse=True)
-    models = ((step, load_model(found, step)[0]) for step in steps)  # not kept: each is looked at once
+    models = _kept(found, steps)
     answers = partial(held_out_questions.history, models, len(steps), layer=layer, signal=signal)
     yield from _on_held_out(store, run, answers)
+
+
+def _kept(run: Run, steps: list[int]) -> Iterator[tuple[int, LanguageModel]]:
+    """Models of these steps, one after the other; a run that goes on may have let go of one meanwhile."""
+    for step in steps:
+        try:
+            model, _, _ = load_model(run, step)
+        except RunError:
+            continue
+        yield step, model
 
 
 def _on_held_out(store: Store, run: str, answers: Callable[..., Answer]) -> Answer:

@@ -4,8 +4,8 @@ stay on, how open gates are, and all of that over the training.
 Pieces before the last are {"done": share}, so that other questions have their turn and a page can show how far it is.
 """
 
+from collections import OrderedDict
 from collections.abc import Generator, Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from lmviz.errors import N_, ConfigError
 from lmviz.inspect import features, meaning, saturation
 from lmviz.inspect.contexts import APART, around, extremes
-from lmviz.inspect.gates import recurrent, signals, tokens_read
+from lmviz.inspect.gates import recurrent, signals
 from lmviz.inspect.held_out import REACH, Array, Passages, passages, read, read_whole
-from lmviz.inspect.similar import matches, scale_of, units_on
-from lmviz.jobs.gate_questions import check_layer
+from lmviz.inspect.similar import matches, only_place, scale_of, units_on
+from lmviz.jobs.gate_questions import check_layer, read_text
 from lmviz.models.base import LanguageModel
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.packing import pack
-from lmviz.tokenizers import Tokenizer
+from lmviz.tokenizers import BEGIN, END, Tokenizer
 from lmviz.training.data import Data
 
 Pieces = Generator[dict[str, Any], None, None]
@@ -37,12 +37,13 @@ def meaning_of(model: LanguageModel, untrained: LanguageModel, data: Data, layer
     stack, floor = recurrent(model), recurrent(untrained)
     _check(stack, layer, signal)
     rows = passages(data.validation, stack.layers[layer].hidden_size)
-    now = yield from _halves((yield from _states(stack, rows, layer, signal, 0.0, 0.1)), 0.15)
-    before = yield from _halves((yield from _states(floor, rows, layer, signal, 0.15, 0.25)), 0.3)
+    now = yield from _halves((yield from _states(stack, rows, layer, signal, 0.0, 0.1)), rows, 0.15)
+    before = yield from _halves((yield from _states(floor, rows, layer, signal, 0.15, 0.25)), rows, 0.3)
     flags, grades = _labels(data, rows)
     found: list[dict[str, Any]] = []
     for row in meaning.feature_rows(now, before, flags, grades):
-        found.append(row)
+        if row is not None:
+            found.append(row)
         yield {"done": 0.3 + 0.7 * len(found) / len(flags)}
     aucs = {row["feature"]: row.pop("aucs") for row in found if "aucs" in row}
     table = np.stack(list(aucs.values())) if aucs else np.empty((0, stack.layers[layer].hidden_size))
@@ -79,11 +80,13 @@ def similar(
 
     {"tokens", "units": [[number, sign], ...], "standard": packed (T, units), their values over the text in standard
     deviations from their mean, "matches": places as `around` gives them, with "units_on"; "most" of them at most}.
-    threshold: in standard deviations.
+    threshold: in standard deviations. A text that stands in the held-out text once is taken from there: its own span
+    is no other place.
     """
     stack = recurrent(model)
     _check(stack, layer, signal)
-    here = signals(stack, tokens_read(tokenizer, text))[signal][layer]
+    tokens = read_text(stack, tokenizer, text)
+    here = signals(stack, tokens)[signal][layer]
     if not 0 <= start < end <= len(here):
         raise ConfigError(N_("There is no such part of the text any more. Choose another one."))
     rows = passages(data.validation, stack.layers[layer].hidden_size)
@@ -94,9 +97,10 @@ def similar(
     elsewhere = scale.standard(states).reshape(*rows.places.shape, -1)
     yield {"done": 0.95}
     names = _names(data.tokenizer)
+    own = _own_span(data, rows, tokens[1:].numpy(), start - 1, end - 1)  # without <begin>
     places = [
         {**around(rows, names, match.row, match.start, match.end), "units_on": match.units_on}
-        for match in matches(elsewhere, units, end - start, threshold, MAX_MATCHES)
+        for match in matches(elsewhere, units, end - start, threshold, MAX_MATCHES, own)
     ]
     yield {
         "tokens": rows.count,
@@ -151,9 +155,8 @@ def history(
         if rows is None:
             rows = passages(data.validation, stack.layers[layer].hidden_size, HISTORY_TOKENS)
             flags, _grades = _labels(data, rows)
-        states, gates = _read_both(stack, rows, layer, signal)
-        yield {}
-        halves = yield from _halves(states, len(moments) / count)
+        states, gates = yield from _read_both(stack, rows, layer, signal)
+        halves = yield from _halves(states, rows, len(moments) / count)
         found = _features(halves, flags, newest)
         moment: dict[str, Any] = {"step": step, "features": found, **_gate_means(stack, layer, gates)}
         moments.append(moment)
@@ -163,10 +166,13 @@ def history(
 
 def _read_both(
     stack: RecurrentModel, rows: Passages, layer: int, signal: str
-) -> tuple[Array, dict[str, saturation.Saturation]]:  # fmt: skip
+) -> Generator[dict[str, Any], None, tuple[Array, dict[str, saturation.Saturation]]]:  # fmt: skip
     """A signal (N, H) and how open the gates are, in one reading."""
     gates = _gates(stack)
-    parts = list(read(stack, rows, layer, list(dict.fromkeys([signal, *gates]))))
+    parts = []
+    for part in read(stack, rows, layer, list(dict.fromkeys([signal, *gates]))):
+        parts.append(part)
+        yield {}
     found = np.concatenate([part[signal] for part in parts])
     return found.reshape(-1, found.shape[-1]), saturation.saturation(
         [{name: part[name] for name in gates} for part in parts] if gates else []
@@ -227,45 +233,71 @@ def _states(
 
 
 def _halves(
-    states: Array, done: float
+    states: Array, rows: Passages, done: float
 ) -> Generator[dict[str, Any], None, tuple[meaning.Half, meaning.Half]]:  # fmt: skip
     """Both halves of (N, H), with a turn for others between them. `done`: share of the whole answer."""
-    middle = len(states) // 2
-    first = meaning.half(states[:middle])
+    first = meaning.half(states[: rows.middle])
     yield {"done": done}
-    return first, meaning.half(states[middle:])
+    return first, meaning.half(states[rows.middle :])
 
 
 def _labels(
     data: Data, rows: Passages
 ) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.int64]]]:  # fmt: skip
     """Features and grades at the counted tokens (N,)."""
-    flags, grades = _all_labels(_Text(data))
+    flags, grades = _all_labels(data)
     places = rows.places.ravel()
     return {name: one[places] for name, one in flags.items()}, {name: one[places] for name, one in grades.items()}
 
 
-class _Text:
-    """A held-out text as a key: the same by its fingerprint, its tokenizer and its length."""
-
-    def __init__(self, data: Data) -> None:
-        self.data = data
-        self.key = (data.fingerprint, len(data.validation), data.tokenizer.backend.to_str())
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Text) and self.key == other.key
+_LABELS: OrderedDict[tuple[str, int, str], Any] = OrderedDict()
+"""The last ones, by the text's fingerprint, its length and its tokenizer."""
 
 
-@lru_cache(maxsize=4)
-def _all_labels(text: _Text) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.int64]]]:
-    return features.token_labels(text.data.tokenizer, np.asarray(text.data.validation[:REACH]))
+def _all_labels(data: Data) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.int64]]]:
+    """Of the held-out text up to REACH. It may begin in the middle of a document, with which the training text ends:
+    what was opened there is still open.
+    """
+    key = (data.fingerprint, len(data.validation), data.tokenizer.backend.to_str())
+    if key not in _LABELS:
+        before = _last_document(np.asarray(data.train[-REACH:]))
+        tokens = np.asarray(data.validation[:REACH])
+        joined = np.concatenate([before, tokens[1:] if tokens[0] == BEGIN else tokens])
+        cut = len(joined) - len(tokens)  # one less than `before`, where <begin> was left out
+        flags, grades = features.token_labels(data.tokenizer, joined)
+        _LABELS[key] = tuple({name: _from(one, cut) for name, one in found.items()} for found in (flags, grades))
+        while len(_LABELS) > 4:
+            _LABELS.popitem(last=False)
+    found: tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.int64]]] = _LABELS[key]
+    return found
+
+
+def _last_document(tokens: NDArray[Any]) -> NDArray[Any]:
+    """What stands after the last <begin>, without marks."""
+    begins = np.flatnonzero(tokens == BEGIN)
+    last = tokens[begins[-1] + 1 :] if len(begins) else tokens
+    return np.asarray(last[last != END])
+
+
+def _from(values: NDArray[Any], cut: int) -> NDArray[Any]:
+    """Labels from a place on; before the first one, at <begin>, nothing holds."""
+    if cut >= 0:
+        kept = values[cut:].copy()
+        kept[0] = 0
+        return kept
+    return np.concatenate([np.zeros(-cut, values.dtype), values])
 
 
 def _names(tokenizer: Tokenizer) -> list[str]:
     return [tokenizer.token_text(token) for token in range(tokenizer.vocab_size)]
+
+
+def _own_span(data: Data, rows: Passages, text: NDArray[Any], start: int, end: int) -> NDArray[np.bool_]:
+    """Counted tokens that are tokens [start, end) of this very text, where it is taken from the held-out text."""
+    place = only_place(np.asarray(data.validation[:REACH]), text)
+    if place is None:
+        return np.zeros(rows.places.shape, np.bool_)
+    return (rows.places >= place + max(0, start)) & (rows.places < place + end)
 
 
 def _place(rows: Passages, names: list[str], values: Array, row: int, column: int) -> dict[str, Any]:

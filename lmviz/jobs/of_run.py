@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from lmviz.checkpoints import load_model, load_tokenizer
+from lmviz.checkpoints import checkpoint_path, load_model, load_tokenizer
 from lmviz.corpora import BUILTIN, Corpus
 from lmviz.errors import N_, ConfigError
 from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
 from lmviz.runs import Run, Store
 from lmviz.tokenizers import Tokenizer
-from lmviz.training.data import Data, check_fingerprint, load_data, open_corpus
+from lmviz.training.data import Data, Tokens, check_fingerprint, load_data, open_corpus
 from lmviz.turns import IDLE, Result, Turns
 
 Answer = Iterator[dict[str, Any]]
@@ -25,14 +25,20 @@ WAITING = "waiting"
 
 
 @lru_cache(maxsize=8)
-def _model(store_root: str, run_id: str, step: int | None) -> tuple[LanguageModel, Tokenizer, int]:
+def _model(
+    store_root: str, run_id: str, step: int | None, written: int
+) -> tuple[LanguageModel, Tokenizer, int]:  # fmt: skip
+    """`written`: when; a run that is continued from an earlier moment may write other weights of a step."""
     return load_model(Store(Path(store_root)).get(run_id), step)
 
 
 def model_of(store: Store, run_id: str, step: int | None) -> tuple[LanguageModel, Tokenizer, int]:
     """The model at a step (the newest if None); the last few are kept in memory."""
-    steps = store.get(run_id).checkpoint_steps()
-    return _model(str(store.root), run_id, steps[-1] if step is None and steps else step)
+    run = store.get(run_id)
+    steps = run.checkpoint_steps()
+    step = steps[-1] if step is None and steps else step
+    written = checkpoint_path(run, step).stat().st_mtime_ns if step in steps else 0
+    return _model(str(store.root), run_id, step, written)
 
 
 def untrained(store: Store, run_id: str) -> LanguageModel:
@@ -81,15 +87,20 @@ def text_of(store: Store, run_id: str) -> Generator[dict[str, Any], None, Text]:
     if not isinstance(data, Data):
         raise ConfigError(N_("This run learned a memory task and has no text. Choose a model of a text."))
     if config.corpus.name in BUILTIN and run.data().get("fingerprint") != data.fingerprint:
-        return Text(_as_of_today(run, data), changed=True)
+        train, validation = _as_of_today(run.path, data.fingerprint)
+        tokenizer = load_tokenizer(run)
+        return Text(replace(data, tokenizer=tokenizer, train=train, validation=validation), changed=True)
     check_fingerprint(run, data.fingerprint)
     return Text(data, changed=False)
 
 
-def _as_of_today(run: Run, data: Data) -> Data:
-    """The text that there is now, cut by the tokenizer of the text that there was."""
+@lru_cache(maxsize=4)
+def _as_of_today(path: Path, fingerprint: str) -> tuple[Tokens, Tokens]:
+    """The last training document and the validation text that there are now, cut by the tokenizer of the text that
+    there was. fingerprint: of the text of now.
+    """
+    run = Run(path)
     corpus, tokenizer = open_corpus(run.config().corpus), load_tokenizer(run)
     assert isinstance(corpus, Corpus)  # built in
     train, validation = corpus.split(run.config().corpus.validation_fraction)
-    tokens = tokenizer.encode_documents(train), tokenizer.encode_documents(validation)
-    return replace(data, tokenizer=tokenizer, train=tokens[0], validation=tokens[1])
+    return tokenizer.encode_documents(train[-1:]), tokenizer.encode_documents(validation)

@@ -45,6 +45,8 @@ function element(tag, name, parent) {
 class Chart {
   constructor(host) {
     this.host = host;
+    this.ranges = {}; // axis -> the part that linked charts show, and of which figure
+    this.following = 0; // movements that another chart began
     this.root = element("figure", "lmviz-chart", host);
     this.title = element("div", "title", this.root);
     this.plot = element("div", "plot waiting", this.root);
@@ -59,6 +61,7 @@ class Chart {
     this.spec = spec;
     this.send = send;
     const figure = JSON.parse(spec.figure);
+    this.layout = figure.layout;
     this.title.textContent = plainText(figure.layout.title?.text ?? "");
     this.title.hidden = !this.title.textContent;
     this.caption.textContent = spec.caption;
@@ -136,65 +139,74 @@ class Chart {
 
   // Charts on the page that have the same names for these axes.
   others(...axes) {
-    const { link } = this.spec;
-    const alike = (chart) => chart !== this && chart.drawn && axes.every((axis) => link[axis] && link[axis] === chart.spec.link[axis]);
-    return [...linked].filter(alike);
+    return [...linked].filter((chart) => chart !== this && chart.drawn && axes.every((axis) => this.shares(axis, chart)));
+  }
+
+  shares(letter, chart) {
+    const name = this.spec.link[letter];
+    return Boolean(name) && name === chart.spec.link[letter];
   }
 
   // A person zoomed here: the others follow, and say nothing of it themselves.
   moved(change) {
-    if (this.following) return;
-    for (const letter of ["x", "y"]) {
-      const axis = `${letter}axis`;
-      if (!Object.keys(change).some((key) => key === axis || key.startsWith(`${axis}.`))) continue;
-      const range = this.spec.link[letter] ? [...this.plot._fullLayout[axis].range] : undefined;
-      this.remember(axis, range);
-      for (const chart of this.others(letter)) chart.follow(axis, range);
-    }
+    const letters = ["x", "y"].filter((letter) => Object.keys(change).some((key) => key.split(".")[0] === `${letter}axis`));
+    if (this.following || !letters.length) return; // no zoom: another tool was taken, or the window has another size
+    const parts = (chart) => letters.filter((letter) => this.shares(letter, chart)).map((letter) => [letter, this.part(letter)]);
+    this.remember(parts(this));
+    for (const chart of linked) if (chart !== this && chart.drawn) chart.follow(parts(chart));
     if (!this.spec.zooms) return;
     clearTimeout(this.zooming);
     this.zooming = setTimeout(() => this.send("zoom", { x: this.part("x"), y: this.part("y"), at: Date.now() }), ZOOM_WAIT);
   }
 
-  async follow(axis, range) {
-    this.remember(axis, range);
-    this.following = true;
-    await window.Plotly.relayout(this.plot, { [`${axis}.range`]: range });
-    this.following = false;
+  async follow(parts) {
+    if (!parts.length) return;
+    this.remember(parts);
+    const change = {};
+    for (const [letter, part] of parts) {
+      const range = part ?? this.start(letter);
+      if (range) change[`${letter}axis.range`] = [...range];
+      else change[`${letter}axis.autorange`] = true;
+    }
+    this.following += 1;
+    await window.Plotly.relayout(this.plot, change).finally(() => (this.following -= 1));
   }
 
   // Plotly keeps what a person zoomed to in a chart, but not what that did to the charts linked with it.
-  remember(axis, range) {
-    this.ranges = { ...this.ranges, [axis]: range && { range, of: this.plot.layout.uirevision } };
+  remember(parts) {
+    for (const [letter, range] of parts) this.ranges[`${letter}axis`] = range && { range, of: this.plot.layout.uirevision };
   }
 
   withRanges(layout) {
-    for (const [axis, kept] of Object.entries(this.ranges ?? {})) {
+    for (const [axis, kept] of Object.entries(this.ranges)) {
       if (kept && kept.of === layout.uirevision) layout[axis] = { ...layout[axis], range: [...kept.range], autorange: false };
     }
     return layout;
   }
 
+  // What an axis of the figure begins with; undefined: all that there is.
+  start(letter) {
+    return this.layout[`${letter}axis`]?.range;
+  }
+
   // What is to be seen of an axis; null if it is what the figure began with.
   part(letter) {
     const axis = this.plot._fullLayout[`${letter}axis`];
-    const start = JSON.parse(this.spec.figure).layout[`${letter}axis`]?.range;
+    const start = this.start(letter);
     const whole = start ? start.every((end, i) => Math.abs(end - axis.range[i]) < 1e-9) : axis.autorange;
     return whole ? null : [...axis.range];
   }
 
   pointed(event) {
     const { x, y, data } = event.points[0];
-    if (this.following || data.type !== "heatmap") return;
+    if (data.type !== "heatmap") return;
     for (const chart of this.others("x", "y")) chart.point(x, y);
   }
 
-  // As if the mouse were at this place of the main plot.
+  // As if the mouse were at this place of the main plot; Plotly tells nobody of such a hover.
   point(x, y) {
     const { xaxis, yaxis } = this.plot._fullLayout;
-    this.following = true;
     window.Plotly.Fx.hover(this.plot, { xval: xaxis.d2c(x), yval: yaxis.d2c(y) }, "xy");
-    this.following = false;
   }
 
   // The same object until the language changes: for Plotly a new button function is a new chart, and zoom is lost.
@@ -313,13 +325,14 @@ const TYPES = {
 
 const MISSING = -32768; // lmviz/ui/figures/compact.py
 
-// A figure whose scaled integers are numbers again.
+// A figure whose scaled integers are numbers again, with no more decimals than the integers tell apart.
 function unpacked(text) {
   const figure = JSON.parse(text);
   for (const trace of figure.data) {
     const { scale } = trace.z ?? {};
     if (scale === undefined) continue;
-    const number = (whole) => (whole === MISSING ? null : Number((whole * scale).toPrecision(5)));
+    const decimals = Math.min(100, Math.max(0, Math.ceil(-Math.log10(scale))));
+    const number = (whole) => (whole === MISSING ? null : Number((whole * scale).toFixed(decimals)));
     trace.z = values(trace.z).map((row) => row.map(number));
   }
   return figure;

@@ -14,11 +14,13 @@ from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember
 
 FRAME_SECONDS = 0.4
+ECHO_SECONDS = 5.0
+"""For so long a slow browser may still say that the slider stands where a play had put it before."""
 FRAMES = 40
 """At most, of a long training every second, third ... moment is shown."""
 
 # In the session: "moment", the step that was chosen, none while the newest is followed; "play", while it runs, when it
-# began and from which step; "moment_shown", what is on the page now.
+# began and from which step; "moment_shown", what is on the page now; "play_shown", when a play showed which step.
 
 
 def playing() -> bool:
@@ -44,6 +46,8 @@ def moment_control(steps: Sequence[int], *, named: bool = False) -> int:
     named: the slider shows its name.
     """
     shown = _advance(steps) if playing() else _chosen(steps)
+    if playing():
+        st.session_state["play_shown"][shown] = time.monotonic()
     st.session_state["moment_shown"] = st.session_state["moment_slider"] = shown
     if playing():
         st.button(_("Stop"), icon=":material/stop:", key="moment_stop", on_click=_stop)
@@ -86,6 +90,7 @@ def _advance(steps: Sequence[int]) -> int:
 
 
 def _play(first: int) -> None:
+    st.session_state["play_shown"] = {st.session_state["moment_shown"]: time.monotonic()}
     st.session_state["play"] = (time.monotonic(), first)
 
 
@@ -95,7 +100,11 @@ def _stop() -> None:
 
 
 def _moved(newest: int) -> None:
-    """A person took the slider: nothing moves it any more, but at its right end it follows the newest."""
-    st.session_state.pop("play", None)
+    """A person took the slider: nothing moves it any more, but at its right end it follows the newest. Or it is the
+    echo of a frame of a play.
+    """
     step = st.session_state["moment_slider"]
+    if time.monotonic() - st.session_state.get("play_shown", {}).get(step, -ECHO_SECONDS) < ECHO_SECONDS:
+        return
+    st.session_state.pop("play", None)
     st.session_state["moment"] = None if step == newest else step

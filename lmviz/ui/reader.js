@@ -2,7 +2,7 @@
 
 const readers = new WeakMap(); // the element Streamlit gives us -> its Reader
 const CHOOSE_WAIT = 80; // milliseconds in which a held arrow key moves on before the server is told
-const ANSWER_WAIT = 3000; // after which the server's word holds again, whatever it is
+const ANSWER_WAIT = 10000; // after which the server's word holds again, even if it never heard of the choice
 
 export default function (component) {
   const host = component.parentElement;
@@ -14,6 +14,7 @@ export default function (component) {
 class Reader {
   constructor(host) {
     this.host = host;
+    this.asked = 0; // when the server was last told something
     this.root = document.createElement("div");
     this.root.className = "lmviz-reader";
     this.root.tabIndex = 0;
@@ -46,17 +47,18 @@ class Reader {
       style.setProperty("--shade", `${Math.abs(shade)}%`);
       style.setProperty("--hue", shade < 0 ? "#e06c26" : "#4296ea");
     });
-    // What was chosen here a moment ago is newer than what the server speaks of.
-    if (spec.chosen === this.chosen) this.settle();
-    if (!this.pending) this.mark(spec.chosen);
-    if (this.told && same(spec.span, this.told)) this.told = undefined;
-    if (!this.anchor && !this.told) this.frame(spec.span);
+    // What was chosen here is newer than the answer to something before it.
+    const heard = !this.pending && (spec.heard >= this.asked || Date.now() - this.asked > ANSWER_WAIT);
+    if (heard) this.mark(spec.chosen);
+    if (heard && !this.anchor) this.frame(spec.span);
     this.say(this.chosen);
   }
 
   fill(spec) {
-    this.settle();
-    this.chosen = this.told = this.start = this.anchor = this.end = undefined;
+    clearTimeout(this.pending);
+    this.asked = 0;
+    this.pending = this.chosen = this.place = this.end = undefined;
+    this.letGo();
     this.spans = spec.tokens.map((token, i) => {
       const span = document.createElement("span");
       span.dataset.at = i;
@@ -77,10 +79,18 @@ class Reader {
     this.spans[this.chosen]?.classList.remove("chosen");
     this.spans[this.chosen]?.removeAttribute("aria-selected");
     this.chosen = at;
+    this.root.removeAttribute("aria-activedescendant");
     if (at === null || at === undefined) return;
+    this.stand(at);
     this.spans[at]?.classList.add("chosen");
     this.spans[at]?.setAttribute("aria-selected", "true");
     this.root.setAttribute("aria-activedescendant", this.spans[at]?.id ?? "");
+  }
+
+  // Where the keys go on from, also if nothing is marked there: a span with Shift is from `place` to `end`.
+  stand(place, end) {
+    this.place = place;
+    this.end = end;
   }
 
   frame(span) {
@@ -101,18 +111,24 @@ class Reader {
   // The server hears of the newest choice only.
   choose(at) {
     this.mark(at);
+    this.stand(at);
     this.say(at);
     clearTimeout(this.pending);
     this.pending = setTimeout(() => {
-      this.send("choose", at);
-      // Until the server has answered, what it says of the choice before is old.
-      this.pending = setTimeout(() => this.settle(), ANSWER_WAIT);
+      this.pending = undefined;
+      this.tell("choose", [at]);
     }, CHOOSE_WAIT);
   }
 
-  settle() {
-    clearTimeout(this.pending);
-    this.pending = undefined;
+  chooseSpan(from, to) {
+    this.stand(from, to);
+    this.frame(ordered(from, to));
+    this.tell("span", this.span);
+  }
+
+  tell(name, places) {
+    this.asked = Math.max(Date.now(), this.asked + 1);
+    this.send(name, { places, at: this.asked });
   }
 
   at(event) {
@@ -125,10 +141,10 @@ class Reader {
   down(event) {
     const at = this.at(event);
     if (at === undefined || event.button > 0) return;
-    if (event.shiftKey && this.spec.spans && this.chosen !== null) {
+    if (event.shiftKey && this.spec.spans && this.place !== undefined) {
       event.preventDefault();
       this.root.focus();
-      this.tell(ordered(this.chosen, at));
+      this.chooseSpan(this.place, at);
       return;
     }
     this.start = at;
@@ -136,6 +152,7 @@ class Reader {
       event.preventDefault(); // no selection of the page's own
       this.root.focus();
       this.anchor = true;
+      this.root.classList.add("dragging");
     }
   }
 
@@ -143,29 +160,31 @@ class Reader {
     const at = this.at(event);
     if (at === undefined) return;
     this.say(at);
-    if (this.anchor && at !== this.start) {
-      this.dragged = true;
-      this.frame(ordered(this.start, at));
-    }
+    if (!this.anchor || at === (this.dragged ?? this.start)) return;
+    this.dragged = at;
+    this.frame(ordered(this.start, at));
   }
 
   release(event) {
     const { start, dragged } = this;
-    this.start = this.dragged = this.anchor = undefined;
+    this.letGo();
     if (start === undefined) return;
-    if (dragged) this.tell(this.span);
-    else if (this.spec.chooses && event.type === "pointerup") this.choose(start);
+    if (dragged !== undefined) this.chooseSpan(start, dragged);
+    // Let go elsewhere it was no click: text was selected to copy it, or the person thought better of it.
+    else if (this.spec.chooses && event.type === "pointerup" && this.at(event) === start) this.choose(start);
   }
 
-  tell(span) {
-    this.frame(span);
-    this.told = span;
-    this.send("span", span);
+  letGo() {
+    this.start = this.dragged = this.anchor = undefined;
+    this.root.classList.remove("dragging");
   }
 
   key(event) {
     const last = this.spans.length - 1;
-    const from = event.shiftKey && this.spec.spans ? this.end ?? this.chosen ?? 0 : this.chosen ?? 0;
+    const spanning = event.shiftKey && this.spec.spans;
+    if (last < 0 || !(spanning || this.spec.chooses)) return;
+    const place = this.place ?? 0;
+    const from = spanning ? this.end ?? place : place;
     const steps = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: last };
     let to = steps[event.key];
     if (event.key === "ArrowUp") to = this.line(from, -1);
@@ -173,14 +192,9 @@ class Reader {
     if (to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
     to = Math.min(last, Math.max(0, to));
-    if (event.shiftKey && this.spec.spans) {
-      this.end = to;
-      this.tell(ordered(this.chosen ?? 0, to));
-    } else if (this.spec.chooses) {
-      this.end = undefined;
-      this.choose(to);
-      this.spans[to].scrollIntoView({ block: "nearest" });
-    }
+    if (spanning) this.chooseSpan(place, to);
+    else this.choose(to);
+    this.spans[to].scrollIntoView({ block: "nearest" });
   }
 
   // The token above or below, as it stands on the screen.
@@ -215,8 +229,4 @@ class Reader {
 
 function ordered(one, other) {
   return one < other ? [one, other] : [other, one];
-}
-
-function same(one, other) {
-  return one?.[0] === other[0] && one?.[1] === other[1];
 }

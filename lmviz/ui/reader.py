@@ -59,18 +59,35 @@ def reader(
         "tips": list(tips) if tips is not None else None,
         "height": height,
         "alt": alt,
+        "heard": st.session_state.get(_heard(key), 0),
         "chooses": on_choose is not None,
         "spans": on_span is not None,
     }
 
     def choose() -> None:
-        place = st.session_state[key].get("choose")
-        if on_choose and isinstance(place, (int, float)) and 0 <= place < len(tokens):
-            on_choose(int(place))
+        places = _told(key, "choose", len(tokens))
+        if on_choose and len(places) == 1:
+            on_choose(places[0])
 
     def choose_span() -> None:
-        ends = st.session_state[key].get("span")
-        if on_span and ends and all(0 <= end < len(tokens) for end in ends):
-            on_span(int(ends[0]), int(ends[1]))
+        ends = _told(key, "span", len(tokens))
+        if on_span and len(ends) == 2:
+            on_span(ends[0], ends[1])
 
     _element(key=key, data=data, on_choose_change=choose, on_span_change=choose_span)
+
+
+def _told(key: str, name: str, tokens: int) -> list[int]:
+    """The places that the browser speaks of; none if one of them is no token."""
+    event = st.session_state[key].get(name)
+    if not event:
+        return []
+    # With it the next update says what it answers, so the browser knows an older one that is still on its way.
+    st.session_state[_heard(key)] = max(st.session_state.get(_heard(key), 0), event["at"])
+    places = [int(place) for place in event["places"]]
+    return places if all(0 <= place < tokens for place in places) else []
+
+
+def _heard(key: str) -> str:
+    """Where the session keeps the browser's time of the newest thing it heard from this reader."""
+    return f"{key}_heard"

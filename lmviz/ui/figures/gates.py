@@ -75,7 +75,7 @@ def signal_map(data: MapData, words: MapWords, *, gate: bool, key: str) -> go.Fi
             },
         ],
         layout={
-            "title": {"text": words.title}, "uirevision": key, "margin": {"l": 44, "r": 4, "t": 6, "b": 36},
+            "title": {"text": words.title}, "uirevision": key, "margin": {"l": 44, "r": 4, "t": 26, "b": 36},
             "xaxis": {
                 "title": {"text": words.x}, "type": "category", "anchor": "y", "nticks": 5, "tickangle": 0,
                 "range": [data.range[0] - 0.5, data.range[1] - 0.5], **_categories(data),

@@ -76,7 +76,7 @@ def meaning_figure(rows: Sequence[Judged], words: JudgedWords, color: str, chose
             },
         ],
         layout={
-            "title": {"text": words.title}, "uirevision": " ".join(names), "margin": {"l": 8, "t": 8},
+            "title": {"text": words.title}, "uirevision": " ".join(names), "margin": {"l": 8, "t": 30},
             "xaxis": {"title": {"text": words.x}, "range": _auc_range(measured, 0.35), "showgrid": True, "dtick": 0.1},
             "yaxis": {"range": [len(rows) - 0.5, -0.5], "showgrid": False, "type": "category"},
             "legend": {"y": -0.16, "yanchor": "top"},

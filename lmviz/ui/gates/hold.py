@@ -24,6 +24,8 @@ from lmviz.ui.tokens import visible_token
 
 WRITTEN = 160
 """Tokens that both write."""
+PROMPT = 40
+"""Characters of the text that stand before it."""
 TEMPERATURE = 0.8
 MOST_NATS = 3.0
 """Change of a loss with the darkest colour."""
@@ -67,7 +69,9 @@ def _controls(scene: Scene) -> tuple[dict[str, float], list[int] | None, int, in
         since = int(st.slider(_("Held from token"), 0, count - 1, key="gates_since"))
         remember("since", since, count // 2)
     with last:
-        seed = int(st.number_input(_("Seed"), 0, 9999, 1, key="gates_seed"))
+        restore("gates_seed", "seed", range(10_000), 1)
+        seed = int(st.number_input(_("Seed"), 0, 9999, key="gates_seed"))
+        remember("seed", seed, 1)
     values = _own(scene) if name == OWN else dict(HOLDS[name][1])
     try:
         units = parse_units(text, scene.units)
@@ -125,7 +129,7 @@ def _compare(
         _next(scene, side, answer, token)
     with right:
         _losses(scene, side, answer, since)
-    _writing(answer, seed)
+    _writing(scene.text, answer, seed)
 
 
 def _finding(answer: dict[str, Any], *, nothing: bool) -> str:
@@ -176,24 +180,33 @@ def _next(scene: Scene, side: str, answer: dict[str, Any], token: int) -> None:
 
 def _losses(scene: Scene, side: str, answer: dict[str, Any], since: int) -> None:
     plain_losses, held_losses = answer["plain"]["losses"], answer["held"]["losses"]
-    means = [float(np.mean(values[since:])) if values[since:] else 0.0 for values in (plain_losses, held_losses)]
-    title = _("On this text after token {since}: {before} and {after} nats a token").format(
-        since=since, before=f"{means[0]:.2f}", after=f"{means[1]:.2f}"
-    )
+    title = _losses_title(plain_losses[since:], held_losses[since:], since)
     figure = losses_figure(
-        place_names(scene.tokens)[1:], plain_losses, held_losses, since, color(scene.run.config().model.kind),
-        title=title, x=_("token predicted"), y=_("loss, nats"), plain_name=_("as it is"), held_name=_("held"),
+        place_names(scene.tokens)[1:], plain_losses, held_losses, since if since < len(held_losses) else None,
+        color(scene.run.config().model.kind), title=title, x=_("token predicted"), y=_("loss, nats"),
+        plain_name=_("as it is"), held_name=_("held"),
     )  # fmt: skip
     chart(figure, f"gates_losses_{side}", height=330, csv=f"{scene.run.id}-{scene.step}-held-losses", alt=title)
 
 
-def _writing(answer: dict[str, Any], seed: int) -> None:
-    """What both go on to write, drawn with the same seed."""
+def _losses_title(plain_losses: list[float], held_losses: list[float], since: int) -> str:
+    """What the tokens that are predicted with the signal held cost on average, both ways."""
+    if not held_losses:
+        return _("Held from the last token on, so no loss on this text changes")
+    return _("On this text after token {since}: {before} and {after} nats a token").format(
+        since=since, before=f"{np.mean(plain_losses):.2f}", after=f"{np.mean(held_losses):.2f}"
+    )
+
+
+def _writing(read: str, answer: dict[str, Any], seed: int) -> None:
+    """What both go on to write after the end of what was read, drawn with the same seed."""
+    prompt = html.escape(read[-PROMPT:])
     names = {"plain": _("It goes on to write"), "held": _("It goes on to write, held")}
     for column, name in zip(st.columns(2, gap="large"), names, strict=True):
         with column:
             head, text = html.escape(names[name]), html.escape(answer[name]["text"])
-            st.html(f'<div class="passage-head">{head}</div><div class="written passage">{text}</div>')
+            both = f'<span class="prompt">{prompt}</span>{text}'
+            st.html(f'<div class="passage-head">{head}</div><div class="written passage">{both}</div>')
     st.caption(_(
         "Up to {count} tokens after the text, temperature {temperature}, seed {seed} for both. The held-out loss is"
         " that of text in which the signal is held from the first token on."

@@ -69,13 +69,13 @@ def _panel(scene: Scene, signal: str, side: str) -> list[Row]:
         JudgedWords(
             title=_("Which features of the text do its units know?"), x=_("AUC on held-out text"),
             unit=_("best unit"), unit_before=_("best unit before training"), probe=_("all units, linear probe"),
-            probe_before=_("the same before training"), chance=_("95 % of what chance gives the best unit"),
+            probe_before=_("the same before training"), chance=_("about 95 % of what chance gives the best unit"),
             hover_unit=_("unit {unit}: {auc}").format(unit="%{customdata}", auc="%{x:.3f}"),
         ),
         color(kind), plain(words.title({"feature": chosen})),
     )  # fmt: skip
     chart(
-        figure, f"gates_meaning_{side}", height=90 + 34 * len(rows), csv=f"{scene.run.id}-{scene.step}-meaning",
+        figure, f"gates_meaning_{side}", height=112 + 34 * len(rows), csv=f"{scene.run.id}-{scene.step}-meaning",
         on_event=clicked, alt=words.finding(rows), caption=words.caption(answer["tokens"], signal_name(signal)),
     )  # fmt: skip
     with st.expander(_("All numbers, and what each feature is")):

@@ -24,7 +24,7 @@ from lmviz.ui.tokens import visible_token
 
 COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}
 """Maps -> how many stand side by side."""
-MAP_HEIGHT = 230
+MAP_HEIGHT = 246
 ZOOM = "gates_zoom"
 
 

@@ -116,8 +116,8 @@ def _memory(scene: Scene, side: str, now: dict[str, Any], before: dict[str, Any]
         alt=_memory_finding(values), caption=_(
             "Implied memory 1 / (1 − k), with k the mean over the held-out tokens of the share that a step keeps (the"
             " forget gate f; in a GRU the update gate z, in NVSI-RNN with carry 1 − i). If the gate stood still at its"
-            " mean, that many steps would leave about 1/e. It says too much of a gate that is nearly always open and"
-            " shuts at times: shut once, it forgets at once."
+            " mean, that many steps would leave about 1/e, for k near 1. It says too much of a gate that is nearly"
+            " always open and shuts at times: shut once, it forgets at once."
         ),
     )  # fmt: skip
 

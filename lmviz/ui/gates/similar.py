@@ -101,7 +101,9 @@ def _panel(scene: Scene, side: str, signal: str, span: tuple[int, int], threshol
     units: list[tuple[int, int]] = [(number, sign) for number, sign in answer["units"]]
     st.subheader(_finding(scene, span, answer), anchor=False)
     if not units:
-        st.info(_("Lower the number of standard deviations, or choose a shorter span."), icon=":material/tune:")
+        less = _("Lower the number of standard deviations, or choose a shorter span.")
+        anywhere = _("Switch “Only here” off: then units count that are also on around the span.")
+        st.info(anywhere if only else less, icon=":material/tune:")
         return
     _units(scene, side, signal, answer, units, span)
     _matches(answer, len(units))
