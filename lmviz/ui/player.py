@@ -104,7 +104,8 @@ def _moved(newest: int) -> None:
     echo of a frame of a play.
     """
     step = st.session_state["moment_slider"]
-    if time.monotonic() - st.session_state.get("play_shown", {}).get(step, -ECHO_SECONDS) < ECHO_SECONDS:
+    shown = st.session_state.get("play_shown", {}).get(step, -ECHO_SECONDS)
+    if playing() and time.monotonic() - shown < ECHO_SECONDS:
         return
     st.session_state.pop("play", None)
     st.session_state["moment"] = None if step == newest else step
