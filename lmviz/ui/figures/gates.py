@@ -59,7 +59,8 @@ def signal_map(data: MapData, words: MapWords, *, gate: bool, key: str) -> go.Fi
     gate: values from 0 to 1; else they have both signs, and the colours end at `data.limit`.
     key: zoom is kept while it stays.
     """
-    signed = {"colorscale": DIVERGING, "zmin": -data.limit, "zmax": data.limit}
+    # as in the text, where blue is above zero
+    signed = {"colorscale": DIVERGING, "reversescale": True, "zmin": -data.limit, "zmax": data.limit}
     scale: dict[str, Any] = {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": 1} if gate else signed
     return go.Figure(
         data=[

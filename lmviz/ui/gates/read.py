@@ -144,7 +144,7 @@ def _aucs(scene: Scene) -> dict[str, NDArray[np.float32]]:
 def _words(name: str) -> MapWords:
     return MapWords(
         title=plain(signal_name(name)), x=_("token read"), y=_("unit"),
-        hover=_("after {token}, unit {unit}: {value}").format(token="%{x}", unit="%{y}", value="<b>%{z:.4f}</b>"),
+        hover=_("after {token}, unit {unit}: {value}").format(token="%{x}", unit="%{y}", value="<b>%{z:.6~g}</b>"),
         mean=_("mean of all units"),
         mean_hover=_("after {token}, mean of all units: {value}").format(token="%{x}", value="%{y:.4f}"),
     )  # fmt: skip
