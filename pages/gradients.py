@@ -1,12 +1,11 @@
 """Gradients: how far back learning reaches, in cells at birth, in models as they learn, and on a text."""
 
-import streamlit as st
-
 from lmviz.errors import N_
 from lmviz.ui.gradients.birth import birth
 from lmviz.ui.gradients.learning import learning_part
 from lmviz.ui.gradients.text import text_part
 from lmviz.ui.i18n import _
+from lmviz.ui.kept import switch
 from lmviz.ui.shell import begin
 
 PARTS = {
@@ -22,19 +21,5 @@ begin(
 )
 
 
-def part_switch() -> str:
-    """Which part is shown. It stands in the address; not by `bind`, which would write the words of one language."""
-    wanted = st.query_params.get("part")
-    st.session_state.setdefault("part", wanted if wanted in PARTS else "birth")
-    chosen = st.segmented_control(
-        _("What to look at"), list(PARTS), format_func=lambda part: _(PARTS[part][0]), key="part", required=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
-    if chosen != "birth":
-        st.query_params["part"] = str(chosen)
-    else:
-        st.query_params.pop("part", None)
-    return str(chosen)
-
-
-PARTS[part_switch() if len(PARTS) > 1 else "birth"][1]()
+names = {part: _(name) for part, (name, _show) in PARTS.items()}
+PARTS[switch(_("What to look at"), names, "part", "part")][1]()

@@ -135,10 +135,10 @@ def test_play_advances_with_the_time_stops_by_itself_and_at_a_press(
     monkeypatch.setattr(player, "time", clock)
     app = visit("gradients", part="learning", runs=lstm.id)
     steps = [line["step"] for line in lstm.gradients()]
-    slider = lambda: app.select_slider(key="moment_slider").value  # noqa: E731
+    slider = lambda: next(one.value for one in app.select_slider if one.key in ("moment_slider", "moment_playing"))  # noqa: E731
     assert slider() == steps[-1] and "step" not in app.query_params
     app.button(key="moment_play").click().run()
-    assert slider() == 0
+    assert slider() == 0 and app.select_slider(key="moment_playing").disabled
     clock.now = 2.5 * player.FRAME_SECONDS
     app.run()
     assert slider() == steps[2] and "step" not in app.query_params

@@ -68,3 +68,17 @@ def numbers(text: str, option: str) -> list[int]:
 
 def show(document: Any) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+def passage(text: str | None, file: Path | None) -> str:
+    """What --text or --file gives.
+
+    Raises:
+        ConfigError: none of them is given, or both.
+        CorpusError: the file cannot be read.
+    """
+    from lmviz.corpora import load_text
+
+    if (text is None) == (file is None):
+        raise ConfigError(N_("Give either --text or --file."))
+    return text if text is not None else load_text(str(file))

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lmviz.cli.common import JsonOption, RunArgument, StoreOption, app, show, spoken
-from lmviz.errors import N_, ConfigError
+from lmviz.cli.common import JsonOption, RunArgument, StoreOption, app, passage, show, spoken
 from lmviz.runs import Store
 
 
@@ -22,16 +21,13 @@ def inspect(
     as_json: JsonOption = False,
 ) -> None:
     """A signal inside a model while it reads a text, as a file: gates, states, attention, logits."""
-    from lmviz.corpora import load_text
     from lmviz.inspect.export import signal_of, write_signal
     from lmviz.jobs.of_run import model_of
 
     with spoken():
-        if (text is None) == (file is None):
-            raise ConfigError(N_("Give either --text or --file."))
-        passage = text if text is not None else load_text(str(file))
+        read = passage(text, file)
         model, tokenizer, step = model_of(Store(store), run, step)
-        values, axes, tokens = signal_of(model, tokenizer, signal, passage)
+        values, axes, tokens = signal_of(model, tokenizer, signal, read)
         write_signal(out, signal, values, axes, tokens)
     if as_json:
         return show({

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from lmviz.cli.common import JsonOption, RunArgument, StoreOption, app, show, spoken
+from lmviz.cli.common import JsonOption, RunArgument, StoreOption, app, passage, show, spoken
 from lmviz.errors import N_, ConfigError
 from lmviz.runs import Store
 
@@ -64,16 +64,13 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """How well a model predicts a text: loss, perplexity, bits per character, and every token."""
-    from lmviz.corpora import load_text
     from lmviz.jobs.questions import ask_score
     from lmviz.summary import perplexity_words
 
     with spoken():
-        if (text is None) == (file is None):
-            raise ConfigError(N_("Give either --text or --file."))
         place = Store(store)
-        passage = text if text is not None else load_text(str(file))
-        result = next(ask_score(place, run, passage, step))
+        read = passage(text, file)
+        result = next(ask_score(place, run, read, step))
     if as_json:
         return show(result)
     typer.echo(

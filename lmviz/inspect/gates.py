@@ -72,7 +72,7 @@ def step_in_numbers(
     """One unit's step at token `at` of `tokens` (T,), written out.
 
     Returns:
-        {"token", "x": size and norm of what the layer reads, "h": size and norm of the hidden state before,
+        {"token", "inputs": numbers that the layer reads, "units": of its hidden state,
         "terms": for every gate and candidate {"name", "input": (W_ih x) of its row, "recurrent": (W_hh h_before) of it,
         "bias_input", "bias_recurrent", "value"}, "before" and "after": the states of this unit by name,
         "next": the likeliest next tokens and their probabilities}. A GRU's candidate has its reset gate between the
@@ -92,8 +92,8 @@ def step_in_numbers(
     chances = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return {
         "token": tokenizer.token_text(int(tokens[at])),
-        "x": {"size": len(x), "norm": float(x.norm())},
-        "h": {"size": len(hidden), "norm": float(hidden.norm())},
+        "inputs": len(x),
+        "units": len(hidden),
         "terms": _terms(cell, x, hidden, values, unit),
         "before": {name: float(part[0, unit]) for name, part in zip(states, before[layer], strict=True)},
         "after": {name: float(part[0, unit]) for name, part in zip(states, after[layer], strict=True)},

@@ -2,7 +2,7 @@
 the words of one language.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -22,3 +22,18 @@ def remember(name: str, value: Any, default: Any) -> None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != str(value):
         st.query_params[name] = str(value)
+
+
+def switch(words: str, names: Mapping[str, str], key: str, name: str) -> str:
+    """Which of these views is shown, as buttons in a row; the first one at first.
+
+    words: what the row is, for those who cannot see it. names: view, as the address has it -> what its button says.
+    """
+    first = next(iter(names))
+    restore(key, name, list(names), first)
+    chosen = str(st.segmented_control(
+        words, list(names), format_func=names.__getitem__, key=key, required=True, label_visibility="collapsed",
+        wrap=True,
+    ))  # fmt: skip
+    remember(name, chosen, first)
+    return chosen

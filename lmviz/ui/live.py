@@ -23,6 +23,7 @@ from lmviz.ui.comparison import (
 )
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.i18n import _
+from lmviz.ui.kept import switch
 from lmviz.ui.run_card import run_card, wish_button
 from lmviz.ui.run_picker import corpus_title
 from lmviz.ui.shell import forget
@@ -113,17 +114,7 @@ def view_switch() -> str:
         "loss": _("Learning curves"), "place": _("By place in the window"), "class": _("By kind of character"),
         "passage": _("Surprise, token by token"),
     }  # fmt: skip
-    wanted = st.query_params.get("view")  # not `bind`, which writes the words of one language into the address
-    st.session_state.setdefault("view", wanted if wanted in names else "loss")
-    chosen = st.segmented_control(
-        _("What to compare"), list(names), format_func=names.__getitem__, key="view", required=True,
-        label_visibility="collapsed",
-    )  # fmt: skip
-    if chosen != "loss":
-        st.query_params["view"] = str(chosen)
-    else:
-        st.query_params.pop("view", None)
-    return str(chosen)
+    return switch(_("What to compare"), names, "view", "view")
 
 
 def _what_was_trained(views: Sequence[RunView]) -> None:

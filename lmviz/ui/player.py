@@ -6,6 +6,7 @@ falling behind. The fragment that shows it has to run again every FRAME_SECONDS 
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -14,13 +15,11 @@ from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember
 
 FRAME_SECONDS = 0.4
-ECHO_SECONDS = 5.0
-"""For so long a slow browser may still say that the slider stands where a play had put it before."""
 FRAMES = 40
 """At most, of a long training every second, third ... moment is shown."""
 
 # In the session: "moment", the step that was chosen, none while the newest is followed; "play", while it runs, when it
-# began and from which step; "moment_shown", what is on the page now; "play_shown", when a play showed which step.
+# began and from which step; "moment_shown", what is on the page now.
 
 
 def playing() -> bool:
@@ -46,23 +45,25 @@ def moment_control(steps: Sequence[int], *, named: bool = False) -> int:
     named: the slider shows its name.
     """
     shown = _advance(steps) if playing() else _chosen(steps)
-    if playing():
-        st.session_state["play_shown"][shown] = time.monotonic()
-    st.session_state["moment_shown"] = st.session_state["moment_slider"] = shown
+    st.session_state["moment_shown"] = shown
     if playing():
         st.button(_("Stop"), icon=":material/stop:", key="moment_stop", on_click=_stop)
-    else:
-        first = 0 if shown == steps[-1] else shown
-        st.button(
-            _("Play"), icon=":material/play_arrow:", key="moment_play", type="primary", on_click=_play, args=(first,)
-        )
-    st.select_slider(
-        _("Moment of the training (steps)"), steps, format_func=lambda step: f"{step:,}", key="moment_slider",
-        label_visibility="visible" if named else "collapsed", on_change=_moved, args=(steps[-1],),
-    )  # fmt: skip
-    if not playing():
-        remember("step", shown, steps[-1])
+        # A slider of its own that tells nothing: a slow browser still speaks of frames that are over.
+        _slider(steps, shown, "moment_playing", named=named, disabled=True)
+        return shown
+    first = 0 if shown == steps[-1] else shown
+    st.button(_("Play"), icon=":material/play_arrow:", key="moment_play", type="primary", on_click=_play, args=(first,))
+    _slider(steps, shown, "moment_slider", named=named, on_change=_moved, args=(steps[-1],))
+    remember("step", shown, steps[-1])
     return shown
+
+
+def _slider(steps: Sequence[int], shown: int, key: str, *, named: bool, **how: Any) -> None:
+    st.session_state[key] = shown
+    st.select_slider(
+        _("Moment of the training (steps)"), steps, format_func=lambda step: f"{step:,}", key=key,
+        label_visibility="visible" if named else "collapsed", **how,
+    )  # fmt: skip
 
 
 def _chosen(steps: Sequence[int]) -> int:
@@ -90,7 +91,6 @@ def _advance(steps: Sequence[int]) -> int:
 
 
 def _play(first: int) -> None:
-    st.session_state["play_shown"] = {st.session_state["moment_shown"]: time.monotonic()}
     st.session_state["play"] = (time.monotonic(), first)
 
 
@@ -100,12 +100,6 @@ def _stop() -> None:
 
 
 def _moved(newest: int) -> None:
-    """A person took the slider: nothing moves it any more, but at its right end it follows the newest. Or it is the
-    echo of a frame of a play.
-    """
+    """A person took the slider; at its right end it follows the newest."""
     step = st.session_state["moment_slider"]
-    shown = st.session_state.get("play_shown", {}).get(step, -ECHO_SECONDS)
-    if playing() and time.monotonic() - shown < ECHO_SECONDS:
-        return
-    st.session_state.pop("play", None)
     st.session_state["moment"] = None if step == newest else step

@@ -1,12 +1,12 @@
 """How well units tell the features of a text, before and after training, and when they learned to."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
+from lmviz.ui.figures.steps_axis import moment_line, place, steps_axis
 from lmviz.ui.theme import ACCENT, GRID, INK, MUTED
 
 
@@ -120,9 +120,9 @@ def meaning_history_figure(
     back; faint, the best units of all others.
 
     courses: name of a feature -> (best, followed) by step.
-    step: marked; the axis is logarithmic with room for step 0, places are log10(step + 1).
+    step: marked.
     """
-    places = [_place(one) for one in steps]
+    places = [place(one) for one in steps]
     hover = "%{text}: %{y:.3f}<extra></extra>"
     text = [f"{one:,}" for one in steps]
     others: list[dict[str, Any]] = [
@@ -144,19 +144,9 @@ def meaning_history_figure(
         )
     ] if chosen in courses else []  # fmt: skip
     drawn = [value for trace in (*others, *shown) for value in trace["y"] if value is not None]
-    ticks = [one for one in (0, 10, 100, 1000, 10_000, 100_000, 1_000_000) if one <= max(steps)]
     return go.Figure(data=[*others, *shown], layout={
         "title": {"text": title}, "uirevision": title, "legend": {"y": -0.28, "yanchor": "top"},
-        "xaxis": {
-            "title": {"text": x}, "tickvals": [_place(one) for one in ticks], "ticktext": [f"{one:,}" for one in ticks],
-        },
+        "xaxis": steps_axis(steps, x),
         "yaxis": {"title": {"text": y}, "range": _auc_range(drawn, 0.3)},
-        "shapes": [{
-            "type": "line", "x0": _place(step), "x1": _place(step), "y0": 0, "y1": 1, "yref": "paper",
-            "line": {"color": ACCENT, "width": 1.5, "dash": "dot"},
-        }],
+        "shapes": [moment_line(place(step))],
     })  # fmt: skip
-
-
-def _place(step: int) -> float:
-    return math.log10(step + 1)

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from lmviz.ui.figures.steps_axis import moment_line, place, steps_axis
 from lmviz.ui.theme import ACCENT, MUTED
 
 Numbers = NDArray[np.float32]
@@ -15,7 +16,7 @@ Numbers = NDArray[np.float32]
 MOST_MARKS = 9
 
 
-def _steps_axis(values: Sequence[float]) -> dict[str, Any]:
+def _memory_axis(values: Sequence[float]) -> dict[str, Any]:
     """A logarithmic axis with a mark at 1, 2, 5, 10 ..., or only at powers of ten where those would crowd."""
     low, high = 0.9 * min(values), max(1.15 * max(values), 2.2)
     decades = [10.0**power for power in range(7)]
@@ -94,7 +95,7 @@ def memory_figure(
     every = [value for trace in traces for value in trace["y"]]
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": title, "legend": {"y": -0.28, "yanchor": "top"},
-        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}, **_steps_axis(every)},
+        "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}, **_memory_axis(every)},
     })  # fmt: skip
 
 
@@ -112,29 +113,21 @@ def course_figure(
     steps: Sequence[int], courses: Sequence[Course], step: int, *, title: str, x: str, y: str, log: bool = False
 ) -> go.Figure:
     """Lines over the steps, on a logarithmic axis with room for step 0; `step` is marked."""
-    places = np.log10(np.asarray(steps) + 1.0)
+    places = [place(one) for one in steps]
     text = [f"{one:,}" for one in steps]
     traces = [
         {
-            "type": "scatter", "mode": "lines+markers", "name": one.name, "x": places.tolist(), "text": text,
+            "type": "scatter", "mode": "lines+markers", "name": one.name, "x": places, "text": text,
             "y": [float(f"{value:.4g}") for value in one.values],
             "line": {"color": one.color, "dash": one.dash}, "marker": {"size": 5},
             "hovertemplate": f"{one.name}, %{{text}}: %{{y}}<extra></extra>",
         }
         for one in courses
     ]  # fmt: skip
-    ticks = [one for one in (0, 10, 100, 1000, 10_000, 100_000, 1_000_000) if one <= max(steps)]
-    here = float(np.log10(step + 1))
     every = [value for one in courses for value in one.values]
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": title, "legend": {"y": -0.28, "yanchor": "top"},
-        "xaxis": {
-            "title": {"text": x}, "tickvals": [float(np.log10(one + 1)) for one in ticks],
-            "ticktext": [f"{one:,}" for one in ticks],
-        },
-        "yaxis": {"title": {"text": y}, **(_steps_axis(every) if log else {"range": [-0.02, 1.02]})},
-        "shapes": [{
-            "type": "line", "x0": here, "x1": here, "y0": 0, "y1": 1, "yref": "paper",
-            "line": {"color": ACCENT, "width": 1.5, "dash": "dot"},
-        }],
+        "xaxis": steps_axis(steps, x),
+        "yaxis": {"title": {"text": y}, **(_memory_axis(every) if log else {"range": [-0.02, 1.02]})},
+        "shapes": [moment_line(place(step))],
     })  # fmt: skip

@@ -12,6 +12,7 @@ from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.meaning import Judged, JudgedWords, meaning_figure, meaning_history_figure
 from lmviz.ui.gates import meaning_words as words
 from lmviz.ui.gates.asking import asked
+from lmviz.ui.gates.history import history
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene
 from lmviz.ui.gates.selection import choose_unit, signal_choice
@@ -179,16 +180,3 @@ def _over_training(scene: Scene, signal: str, row: Row) -> None:
 
 def _course(moments: list[dict[str, Any]], feature: str, key: str) -> list[float | None]:
     return [moment["features"].get(feature, {}).get(key) for moment in moments]
-
-
-def history(scene: Scene, **arguments: Any) -> dict[str, Any] | None:
-    """Over the kept moments; measured once a person has asked, which takes some seconds."""
-    key = f"gates_history {scene.run.id} {scene.run.checkpoint_steps()[-1]} {arguments}"
-    if not st.session_state.get(key):
-        st.button(
-            _("Measure over the training"), icon=":material/timeline:", key="gates_history_button",
-            on_click=lambda: st.session_state.update({key: True}),
-        )  # fmt: skip
-        return None
-    newest = {**arguments, "until": scene.run.checkpoint_steps()[-1]}
-    return asked("gate_history", _("Measuring every kept moment"), **newest)

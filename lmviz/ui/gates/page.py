@@ -17,6 +17,7 @@ from lmviz.ui.gates.saturation import saturation_part
 from lmviz.ui.gates.scene import Scene, read_scene
 from lmviz.ui.gates.similar import similar_part
 from lmviz.ui.i18n import _
+from lmviz.ui.kept import switch
 from lmviz.ui.live import find, refresh_every
 from lmviz.ui.recurrent_runs import recurrent_runs
 from lmviz.ui.tokens import visible_token
@@ -62,21 +63,6 @@ def _pace(run: Run) -> float | None:
     return refresh_every([run]) if st.session_state.get("gates_part", "read") == "read" else None
 
 
-def _part_switch() -> str:
-    """Which part is shown. It stands in the address; not by `bind`, which would write the words of one language."""
-    wanted = st.query_params.get("part")
-    st.session_state.setdefault("gates_part", wanted if wanted in PARTS else "read")
-    chosen = st.segmented_control(
-        _("What to look at"), list(PARTS), format_func=lambda part: _(PARTS[part][0]), key="gates_part", required=True,
-        label_visibility="collapsed", wrap=True,
-    )  # fmt: skip
-    if chosen != "read":
-        st.query_params["part"] = str(chosen)
-    else:
-        st.query_params.pop("part", None)
-    return str(chosen)
-
-
 def _body(run_id: str, other: str, text: str, pace: float | None) -> None:
     """All that the part and the moment change. A run may be deleted between two looks."""
     found = find([run_id])
@@ -86,7 +72,8 @@ def _body(run_id: str, other: str, text: str, pace: float | None) -> None:
     layers = getattr(run.config().model, "num_layers", 1)
     left, right = st.columns([13, 11], vertical_alignment="bottom")
     with left:
-        part = _part_switch()
+        names = {part: _(name) for part, (name, _show) in PARTS.items()}
+        part = switch(_("What to look at"), names, "gates_part", "part")
         layer = head.layer_switch(layers)
     with right, st.container(horizontal=True, vertical_alignment="bottom", key="gates_moment"):
         step = head.moment(run)

@@ -11,7 +11,7 @@ from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.saturation import Course, Openness, course_figure, memory_figure, openness_figure
 from lmviz.ui.gates.asking import asked
-from lmviz.ui.gates.meaning import history
+from lmviz.ui.gates.history import history
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene
 from lmviz.ui.gates.selection import choose_unit, unit_known

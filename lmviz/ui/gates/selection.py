@@ -31,13 +31,12 @@ def choose_unit(unit: int) -> None:
     st.query_params["unit"] = str(unit)
 
 
-def signal_choice(scene: Scene, key: str = "signal", default: str = "") -> str:
-    """One of the scene's signals; at first `default`, or what the layer remembers."""
+def signal_choice(scene: Scene, key: str = "signal") -> str:
+    """One of the scene's signals; at first what the layer remembers."""
     options = list(scene.signals)
-    default = default or scene.state
-    restore(f"gates_{key}", key, options, default)
+    restore(f"gates_{key}", key, options, scene.state)
     chosen = str(st.selectbox(_("Signal"), options, format_func=signal_name, key=f"gates_{key}"))
-    remember(key, chosen, default)
+    remember(key, chosen, scene.state)
     return chosen
 
 

@@ -38,8 +38,8 @@ def _read(scene: Scene, step: dict[str, Any], token: int) -> str:
         words = _("x is what it reads, “{token}” as {size} numbers")
     else:
         words = _("x is what the layer below makes of “{token}”, {size} numbers")
-    x = words.format(token=visible_token(scene.tokens[token]), size=step["x"]["size"])
-    before = _("h′ is the state of all {size} units before").format(size=step["h"]["size"])
+    x = words.format(token=visible_token(scene.tokens[token]), size=step["inputs"])
+    before = _("h′ is the state of all {size} units before").format(size=step["units"])
     return f'<div class="step-reads">{html.escape(x)}; {html.escape(before)}.</div>'
 
 
