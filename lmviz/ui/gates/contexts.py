@@ -27,5 +27,5 @@ def contexts_panel(scene: Scene, signal: str, unit: int) -> None:
             st.html(f'<div class="passage-head">{names[side]}</div>{"".join(lines)}')
     st.caption(_(
         "{signal} of this unit in {tokens} tokens of held-out text; no two places of a list within {apart} tokens. The"
-        " framed token has the value in front; the others are coloured by theirs, blue above zero and orange below."
+        " underlined token has the value in front; the others are coloured by theirs, blue above zero and orange below."
     ).format(signal=signal_name(signal), tokens=f"{answer['tokens']:,}", apart=answer["apart"]))  # fmt: skip

@@ -8,7 +8,7 @@ from lmviz.ui.tokens import visible_token
 
 
 def line(place: Mapping[str, Any], head: str, values: Sequence[float | None] | None = None, scale: float = 1.0) -> str:
-    """One place, its own tokens framed. head: what stands before the line.
+    """One place, its own tokens underlined. head: what stands before the line.
 
     values: of every token shown, blue above zero and orange below, darkest at `scale`.
     """

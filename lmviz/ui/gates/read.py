@@ -53,7 +53,7 @@ def read_part(scene: Scene, other: Scene | None) -> None:
         anchor=False,
     )
     columns = st.columns(2, gap="large")
-    with columns[0]:
+    with columns[0], st.container(key="gates_step"):
         step_panel(scene, token, unit)
     with columns[1]:
         _unit(scene, token, unit)
