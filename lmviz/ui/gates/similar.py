@@ -182,6 +182,6 @@ def _matches(answer: dict[str, Any], units: int) -> None:
     st.html("".join(lines))
     st.caption(_(
         "Places in {tokens} tokens of held-out text where most of these units are on at every underlined token; in"
-        " front, how many. All of them first, then fewer, down to half; stretches as long as the span come first, none shorter"
-        " than half of it. The idea is that of LSTMVis (Strobelt et al. 2018)."
+        " front, how many. All of them first, then fewer, down to half; stretches as long as the span come first, none"
+        " shorter than half of it. The idea is that of LSTMVis (Strobelt et al. 2018)."
     ).format(tokens=f"{answer['tokens']:,}"))  # fmt: skip
