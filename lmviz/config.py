@@ -5,21 +5,68 @@ through JSON unchanged. Every field says its meaning and unit in the line below 
 those lines. Two settings at odds raise a ConfigError, which pydantic hands through.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lmviz.errors import N_, ConfigError
 from lmviz.limits import MAX_LAG, MAX_SEED, MAX_STEPS
+from lmviz.model_config import (
+    PAIR_KINDS,
+    BERTConfig,
+    GPTConfig,
+    GRUConfig,
+    Init,
+    LSTMConfig,
+    ModelConfig,
+    NgramConfig,
+    NVSIConfig,
+    PairRecurrentConfig,
+    RecurrentConfig,
+    RNNConfig,
+    Seq2SeqAttentionConfig,
+    Seq2SeqConfig,
+    Settings,
+    TransformerConfig,
+)
 
-TASKS = ("remember-first", "copy", "adding")
+__all__ = [
+    "LABELLED",
+    "MEMORY_TASKS",
+    "PAIR_KINDS",
+    "REPEAT_LAG",
+    "TASKS",
+    "BERTConfig",
+    "CorpusConfig",
+    "ForkConfig",
+    "GPTConfig",
+    "GRUConfig",
+    "Init",
+    "LSTMConfig",
+    "ModelConfig",
+    "NVSIConfig",
+    "NgramConfig",
+    "PairRecurrentConfig",
+    "RNNConfig",
+    "RecordingConfig",
+    "RecurrentConfig",
+    "RunConfig",
+    "Seq2SeqAttentionConfig",
+    "Seq2SeqConfig",
+    "Settings",
+    "TokenizerConfig",
+    "TrainingConfig",
+    "TransformerConfig",
+]
+
+TASKS = ("remember-first", "copy", "adding", "repeat")
 """Corpora that are no texts but made anew for every batch; lmviz.corpora.tasks says what they are."""
-
-
-class Settings(BaseModel):
-    """Base of all parts: frozen, no unknown fields, finite numbers, the docstring under a field is its description."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+MEMORY_TASKS = TASKS[:3]
+"""Those that ask for memory over a lag; `repeat` asks to go on as before."""
+REPEAT_LAG = 24
+"""Longest period of `repeat`, if nothing else is said."""
+LABELLED = ("code-or-prose",)
+"""Corpora of short texts with a label each, made of built-in texts; a person's own tables can be such too."""
 
 
 class CorpusConfig(Settings):
@@ -36,6 +83,13 @@ class CorpusConfig(Settings):
     mixed: bool = False
     """Curriculum of a task: each batch draws its lag anew, up to `lag`, evenly on a logarithmic scale."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_period(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("name") == "repeat" and values.get("lag") is None:
+            return {**values, "lag": REPEAT_LAG}
+        return values
+
     @model_validator(mode="after")
     def _lag_belongs_to_tasks(self) -> "CorpusConfig":
         if not self.is_task and (self.lag is not None or self.mixed):
@@ -51,6 +105,10 @@ class CorpusConfig(Settings):
             )
         if self.name == "adding" and self.lag == 1:
             raise ConfigError(N_("adding marks two digits before the question: it needs a lag of 2 or more."))
+        if self.name == "repeat" and (self.mixed or (self.lag or 0) < 4):
+            raise ConfigError(
+                N_("repeat draws its periods from half of lag up to lag: take a lag of 4 or more, not mixed.")
+            )
         return self
 
     @property
@@ -64,130 +122,6 @@ class TokenizerConfig(Settings):
     """char: every character; word: words and marks, Chinese cut by jieba; bpe: byte pairs (Sennrich et al. 2016)."""
     vocab_size: int = Field(default=1000, ge=260, le=50_000)
     """Tokens that bpe aims at, and the most that word keeps; a char tokenizer takes what the text has."""
-
-
-class NgramConfig(Settings):
-    kind: Literal["ngram"] = "ngram"
-    order: int = Field(default=3, ge=1, le=5)
-    """Tokens in an n-gram: 1 knows only frequencies, 3 looks at the two tokens before."""
-
-    def parameter_count(self, vocab_size: int, context_length: int) -> int | None:
-        """None: the number of distinct n-grams is known only after counting."""
-        return None
-
-
-Init = Literal["pytorch", "xavier", "kaiming", "orthogonal"]
-
-
-class RecurrentConfig(Settings):
-    """What RNN, NVSI, GRU and LSTM share."""
-
-    embedding_dim: int = Field(default=64, ge=1, le=1024)
-    """Numbers in the vector that stands for one token."""
-    hidden_size: int = Field(default=128, ge=1, le=1024)
-    """Numbers in the hidden state."""
-    num_layers: int = Field(default=1, ge=1, le=8)
-    """Recurrent layers on top of each other."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of activations set to zero while training, after the embedding and after each layer."""
-    init: Init = "pytorch"
-    """Initial weights: pytorch U(±1/√H), xavier, kaiming, or orthogonal recurrent weights."""
-    gain: float = Field(default=1.0, gt=0, le=10)
-    """Factor on the initial recurrent weights (not for pytorch's default)."""
-
-    @property
-    def gates(self) -> int:
-        """Blocks of rows in the weight matrices."""
-        raise NotImplementedError
-
-    def parameter_count(self, vocab_size: int, context_length: int) -> int | None:
-        """Trainable numbers of embedding, layers and output layer."""
-        count = vocab_size * self.embedding_dim + (self.hidden_size + 1) * vocab_size
-        width = self.embedding_dim
-        for _ in range(self.num_layers):
-            count += self.gates * self.hidden_size * (width + self.hidden_size + 2)
-            width = self.hidden_size
-        return count
-
-
-class RNNConfig(RecurrentConfig):
-    kind: Literal["rnn"] = "rnn"
-
-    @property
-    def gates(self) -> int:
-        return 1
-
-
-class NVSIConfig(RecurrentConfig):
-    kind: Literal["nvsi"] = "nvsi"
-    input_gate_bias: float | None = None
-    """Initial bias of the input gate; none leaves what `init` gives."""
-    carry: bool = False
-    """Add the path the article's cell lacks: h = (1-i)*h_before + i*tanh(...)."""
-
-    @property
-    def gates(self) -> int:
-        return 2
-
-
-class GRUConfig(RecurrentConfig):
-    kind: Literal["gru"] = "gru"
-    update_gate_bias: float | None = None
-    """Initial bias of the update gate; above zero keeps the old state; none leaves what `init` gives."""
-
-    @property
-    def gates(self) -> int:
-        return 3
-
-
-class LSTMConfig(RecurrentConfig):
-    kind: Literal["lstm"] = "lstm"
-    forget_gate_bias: float | None = 1.0
-    """Initial bias of the forget gate (Gers et al. 2000); none leaves what `init` gives."""
-
-    @property
-    def gates(self) -> int:
-        return 4
-
-
-class GPTConfig(Settings):
-    kind: Literal["gpt"] = "gpt"
-    d_model: int = Field(default=64, ge=2, le=1024)
-    """Width: numbers in the vector of each position."""
-    num_layers: int = Field(default=2, ge=1, le=24)
-    """Transformer blocks on top of each other."""
-    num_heads: int = Field(default=4, ge=1, le=64)
-    """Attention heads in a block; must divide d_model."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of activations set to zero while training."""
-    position: Literal["learned", "sinusoidal", "none"] = "learned"
-    """How a token knows its place: a learned table, sine waves (Vaswani et al. 2017), or not at all."""
-    init: Literal["gpt2", "pytorch", "xavier", "kaiming", "orthogonal"] = "gpt2"
-    """Initial weights: gpt2 N(0, 0.02) with residual projections scaled by 1/√(2 layers), or as for the others."""
-    gain: float = Field(default=1.0, gt=0, le=10)
-    """Factor on the initial weight matrices (not for gpt2 and pytorch)."""
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> "GPTConfig":
-        if self.d_model % self.num_heads:
-            raise ConfigError(
-                N_("num_heads ({heads}) must divide d_model ({width})."), heads=self.num_heads, width=self.d_model
-            )
-        if self.position == "sinusoidal" and self.d_model % 2:
-            raise ConfigError(N_("Sinusoidal positions need an even d_model, not {width}."), width=self.d_model)
-        return self
-
-    def parameter_count(self, vocab_size: int, context_length: int) -> int | None:
-        """Trainable numbers; the output layer shares the embedding's."""
-        d = self.d_model
-        block = 12 * d * d + 13 * d
-        table = context_length * d if self.position == "learned" else 0
-        return vocab_size * d + table + self.num_layers * block + 2 * d
-
-
-ModelConfig = Annotated[
-    NgramConfig | RNNConfig | NVSIConfig | GRUConfig | LSTMConfig | GPTConfig, Field(discriminator="kind")
-]
 
 
 class TrainingConfig(Settings):
@@ -224,7 +158,7 @@ class TrainingConfig(Settings):
     batches: Literal["windows", "streams"] = "windows"
     """windows: random places, empty state; streams: reads on, state carried (truncated BPTT; recurrent models)."""
     scheduled_sampling: float = Field(default=0.0, ge=0, le=1)
-    """Highest probability of reading an own guess instead of the text (Bengio et al. 2015; recurrent models)."""
+    """Highest probability of reading an own guess instead of the text (Bengio et al. 2015)."""
     sampling_schedule: Literal["constant", "linear", "sigmoid"] = "linear"
     """How that probability rises from zero over the run; constant: it is there from the start."""
     early_stopping: int | None = Field(default=None, ge=1, examples=[10])
@@ -283,6 +217,23 @@ class RunConfig(Settings):
     training: TrainingConfig = TrainingConfig()
     recording: RecordingConfig = RecordingConfig()
     fork: ForkConfig | None = None
+    pretrained: ForkConfig | None = None
+    """The run whose weights and tokenizer it begins with (fine-tuning), and their step."""
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it learns to turn a source into a target."""
+        return self.model.kind in PAIR_KINDS
+
+    @property
+    def learns_labels(self) -> bool:
+        """Whether it learns to tell classes of text."""
+        return self.model.kind == "bert" and (self.corpus.name in LABELLED or self.pretrained is not None)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether it learns from one running text: no task, no pairs, no labels."""
+        return not (self.corpus.is_task or self.reads_pairs or self.learns_labels)
 
     @model_validator(mode="after")
     def _training_fits_model(self) -> "RunConfig":
@@ -290,10 +241,28 @@ class RunConfig(Settings):
         recurrent = isinstance(self.model, RecurrentConfig)
         if training.batches == "streams" and not recurrent:
             raise ConfigError(N_("batches=streams carries a state, and {kind} has none. Take windows."), kind=kind)
-        if training.scheduled_sampling and not recurrent:
-            raise ConfigError(N_("scheduled_sampling works with recurrent models, not with {kind}."), kind=kind)
+        if training.scheduled_sampling and kind in ("ngram", "bert"):
+            raise ConfigError(
+                N_("scheduled_sampling works with models that write one token after the other, not {kind}."),
+                kind=kind,
+            )
         if training.precision == "bfloat16" and kind not in ("gpt", "lstm"):
             raise ConfigError(N_("precision=bfloat16 works with gpt and lstm, not with {kind}."), kind=kind)
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_go_together(self) -> "RunConfig":
+        if self.reads_pairs and (self.corpus.is_task or self.corpus.name in LABELLED):
+            raise ConfigError(
+                N_("{kind} turns a source into a target and needs pairs, such as dates-en or a table of two columns."),
+                kind=self.model.kind,
+            )
+        if self.corpus.name in LABELLED and self.model.kind != "bert":
+            raise ConfigError(N_("{name} has labels, which bert learns. Take model kind bert."), name=self.corpus.name)
+        if self.model.kind == "bert" and self.corpus.is_task:
+            raise ConfigError(N_("bert learns from texts, not from the task {name}."), name=self.corpus.name)
+        if self.pretrained and self.model.kind != "bert":
+            raise ConfigError(N_("Only bert can begin with the weights of another run."))
         return self
 
     @model_validator(mode="after")

@@ -8,8 +8,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lmviz.config import GRUConfig, LSTMConfig, NVSIConfig, RNNConfig, RunConfig
-from lmviz.corpora.tasks import TASK, longest, task_of
+from lmviz.config import MEMORY_TASKS, GRUConfig, LSTMConfig, NVSIConfig, RNNConfig, RunConfig
+from lmviz.corpora.tasks import longest, task_of
 from lmviz.errors import N_, ConfigError
 from lmviz.runs import Run
 from lmviz.settings import validated
@@ -50,8 +50,10 @@ def memory_configs(
     Raises:
         ConfigError: an unknown task or cell, or a lag that cannot be.
     """
-    if task not in TASK:
-        raise ConfigError(N_("There is no task {task}. The tasks are: {known}."), task=task, known=", ".join(TASK))
+    if task not in MEMORY_TASKS:
+        raise ConfigError(
+            N_("There is no task {task}. The tasks are: {known}."), task=task, known=", ".join(MEMORY_TASKS)
+        )
     for cell in cells:
         if cell not in CELLS:
             raise ConfigError(N_("There is no cell {cell}. The cells are: {known}."), cell=cell, known=", ".join(CELLS))

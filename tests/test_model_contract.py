@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lmviz.config import GPTConfig, GRUConfig, LSTMConfig, ModelConfig, NgramConfig, NVSIConfig, RNNConfig
+from lmviz.config import PAIR_KINDS, GPTConfig, GRUConfig, LSTMConfig, ModelConfig, NgramConfig, NVSIConfig, RNNConfig
 from lmviz.models import MODELS, build_model
 from lmviz.models.base import Batch, LanguageModel
 
@@ -79,7 +79,7 @@ def tokens() -> Tensor:
 
 
 def test_every_kind_is_tried() -> None:
-    assert {config.kind for config in CONFIGS} == set(MODELS)
+    assert {config.kind for config in CONFIGS} | {"bert", *PAIR_KINDS} == set(MODELS)  # these have their own contracts
 
 
 def test_shapes(model: LanguageModel, tokens: Tensor) -> None:
@@ -188,7 +188,7 @@ def test_the_seed_decides_the_weights(config: ModelConfig, tokens: Tensor) -> No
 def sizes(config: ModelConfig) -> dict[str, int]:
     heads = config.num_heads if isinstance(config, GPTConfig) else 0
     layers = 0 if isinstance(config, NgramConfig) else config.num_layers
-    return {"time": 6, "query": 6, "key": 6, "token": V, "unit": 7, "layer": layers, "head": heads}
+    return {"time": 6, "query": 6, "key": 6, "token": V, "unit": 7, "layer": layers, "head": heads, "dimension": 4}
 
 
 def test_trace_gives_what_signals_declare(config: ModelConfig, model: LanguageModel, tokens: Tensor) -> None:

@@ -30,6 +30,8 @@ MARKED = "⓿❶❷❸❹❺❻❼❽❾"
 """The digits 0 to 9 with their mark."""
 SUMS = "⓪①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱"
 """0 to 18, as answers."""
+REPEATED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"
+"""The letters of `repeat`."""
 COPIED = 3
 """Letters that `copy` gives; the papers give 10 and train for longer."""
 TEST_LAGS = (5, 10, 20, 50, 100, 200)
@@ -110,6 +112,22 @@ TASK: dict[str, Task] = {
         chance=max(_sum_shares()),
         guess_loss=-sum(share * math.log(share) for share in _sum_shares()),
         shortest_lag=2,
+    ),
+    "repeat": Task(
+        title=N_("Repeat"),
+        description=N_("Random letters, then the same ones again: go on as before."),
+        definition=N_(
+            "Random letters out of 40, as many as the period, again and again until there are 2 x lag of them. The"
+            " period of each sequence is drawn from lag / 2 to lag, so that a place alone tells nothing. Scored is what"
+            " was seen a period ago, from the second letter of the repetition on. After Olsson et al. 2022: what does"
+            " it is an attention head that looks for what came after the same letter before, an induction head."
+        ),
+        symbols=REPEATED,
+        length=lambda lag: 2 * lag,
+        scored=1,
+        chance=1 / len(REPEATED),
+        guess_loss=math.log(len(REPEATED)),
+        shortest_lag=4,
     ),
 }
 """Name -> task, in the order of config.TASKS."""

@@ -14,17 +14,23 @@ MODELS: dict[str, str] = {
     "nvsi": "lmviz.models.recurrent:build",
     "gru": "lmviz.models.recurrent:build",
     "lstm": "lmviz.models.recurrent:build",
+    "seq2seq": "lmviz.models.seq2seq:build",
+    "seq2seq-attention": "lmviz.models.seq2seq:build",
+    "transformer": "lmviz.models.transformer:build",
+    "bert": "lmviz.models.bert:build",
     "gpt": "lmviz.models.gpt:build",
 }
-"""kind -> `module:function`; a builder takes (config, vocab_size, context_length) and returns a LanguageModel."""
+"""kind -> `module:function`; a builder takes (config, vocab_size, context_length) and returns a LanguageModel. Kinds
+that read a source take `source_vocab_size` as well, and bert `classes` if it is to tell classes.
+"""
 
 
-def build_model(config: "ModelConfig", vocab_size: int, context_length: int) -> "LanguageModel":
+def build_model(config: "ModelConfig", vocab_size: int, context_length: int, **more: int) -> "LanguageModel":
     """The model of `config`, freshly initialised from torch's current default generator.
 
     Raises:
         KeyError: the kind is not in MODELS (pydantic refuses unknown kinds long before).
     """
     module, _, function = MODELS[config.kind].partition(":")
-    builder: Callable[[ModelConfig, int, int], LanguageModel] = getattr(import_module(module), function)
-    return builder(config, vocab_size, context_length)
+    builder: Callable[..., LanguageModel] = getattr(import_module(module), function)
+    return builder(config, vocab_size, context_length, **more)

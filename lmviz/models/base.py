@@ -4,7 +4,8 @@ Shapes: B batch, T time, V vocabulary, L layers, N heads, H hidden.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,6 +27,7 @@ class Batch:
 
     inputs: Tensor  # (B, T) int64
     targets: Tensor  # (B, T) int64, UNSCORED where nothing is to be predicted
+    source: Tensor | None = None  # (B, S) int64 of a pair: ends with <end>, and so does what pads it
 
 
 class LanguageModel(nn.Module, ABC):
@@ -36,6 +38,12 @@ class LanguageModel(nn.Module, ABC):
 
     carries_state: ClassVar[bool] = False
     """Whether `read` can go on from the state of the window before (truncated backpropagation through time)."""
+
+    reads_source: ClassVar[bool] = False
+    """Whether it writes a target for a source: `encode` gives the state before the first token."""
+
+    writes: ClassVar[bool] = True
+    """Whether it can go on with a text, a token after the other."""
 
     vocab_size: int
     context_length: int | None
@@ -48,7 +56,11 @@ class LanguageModel(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, T) int64 -> logits (B, T, V). Row t depends on tokens 0..t only."""
+        """(B, T) int64 -> logits (B, T, V). Row t depends on tokens 0..t only, if the model `writes`."""
+
+    def encode(self, source: Tensor) -> State:
+        """(B, S) int64 -> the state before the first token of the target; only of models with `reads_source`."""
+        raise NotImplementedError
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
@@ -71,13 +83,21 @@ class LanguageModel(nn.Module, ABC):
 
     def token_losses(self, batch: Batch) -> Tensor:
         """Cross-entropy of each target in nats (teacher forcing), (B, T); 0 where it is UNSCORED."""
-        logits = self(batch.inputs)  # (B, T, V)
+        logits = self.logits_of(batch)  # (B, T, V)
         return F.cross_entropy(logits.transpose(1, 2), batch.targets, reduction="none")
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean cross-entropy in nats a scored token (teacher forcing), a scalar."""
-        logits = self(batch.inputs)  # (B, T, V)
+        logits = self.logits_of(batch)  # (B, T, V)
         return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
+
+    def logits_of(self, batch: Batch) -> Tensor:
+        """(B, T, V) of a whole batch, from an empty state or from its source."""
+        if self.reads_source:
+            assert batch.source is not None
+            return self.read(batch.inputs, self.encode(batch.source))[0]
+        logits: Tensor = self(batch.inputs)
+        return logits
 
     def prefill(self, tokens: Tensor) -> tuple[Tensor, State]:
         """(B, T) with T >= 1 -> logits of the next token (B, V) and the state after the last one."""
@@ -94,6 +114,17 @@ class LanguageModel(nn.Module, ABC):
     def parameter_count(self) -> int:
         """Trainable numbers (shared ones once)."""
         return sum(p.numel() for p in self.parameters())
+
+
+@contextmanager
+def without_dropout(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, the mode as before after it."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 class StepDecoder(Decoder):

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from lmviz.config import GPTConfig
 from lmviz.errors import N_, ConfigError
-from lmviz.models.attention import Block
-from lmviz.models.base import LanguageModel
+from lmviz.models.attention import Block, attention_signals, stacked, watched
+from lmviz.models.base import LanguageModel, without_dropout
 from lmviz.models.gpt_decoder import GPTDecoder, GPTState
 from lmviz.models.init import init_transformer
 from lmviz.models.linear import Product, linear
+from lmviz.models.positions import sinusoids
 
 
 class GPT(LanguageModel):
@@ -72,8 +73,7 @@ class GPT(LanguageModel):
     @property
     def signals(self) -> Mapping[str, tuple[str, ...]]:
         """attention.scores are scaled and masked: -inf where the key comes after the query."""
-        square = ("layer", "head", "query", "key")
-        return {"attention.scores": square, "attention.weights": square, "logits": ("time", "token")}
+        return {**attention_signals("attention"), "logits": ("time", "token")}
 
     def embed(self, tokens: Tensor) -> Tensor:
         """(B, T) -> (B, T, D)."""
@@ -134,16 +134,10 @@ class GPT(LanguageModel):
         """
         self._check_length(len(tokens))
         x = self.embed(tokens[None])  # (1, T, D)
-        scores, weights = [], []
-        for block in self.layers:
-            x, block_scores, block_weights = block.explicit(x)
-            scores.append(block_scores[0])  # (N, T, T)
-            weights.append(block_weights[0])
-        return {
-            "attention.scores": torch.stack(scores),  # (L, N, T, T)
-            "attention.weights": torch.stack(weights),
-            "logits": self.head(x)[0],  # (T, V)
-        }
+        with watched(self) as seen, without_dropout(self):
+            for block in self.layers:
+                x = block(x)
+        return {**stacked(list(seen.values()), "attention"), "logits": self.head(x)[0]}  # logits (T, V)
 
     def _check_length(self, length: int) -> None:
         if length > self.context_length:
@@ -155,13 +149,6 @@ class GPT(LanguageModel):
                 tokens=length,
                 context_length=self.context_length,
             )
-
-
-def sinusoids(length: int, width: int) -> Tensor:
-    """Vaswani et al.'s positions (length, width): sin(pos / 10000^(2i/width)) in dimension 2i, cos in 2i + 1."""
-    frequencies = 10000.0 ** -(torch.arange(0, width, 2, dtype=torch.float64) / width)  # (D/2,)
-    angles = torch.arange(length, dtype=torch.float64)[:, None] * frequencies  # (C, D/2)
-    return torch.stack([angles.sin(), angles.cos()], -1).flatten(1).to(torch.get_default_dtype())  # (C, D)
 
 
 def build(config: GPTConfig, vocab_size: int, context_length: int) -> GPT:

@@ -23,6 +23,7 @@ from lmviz.corpora.tasks import (
     MARKED,
     NOISE,
     QUESTION,
+    REPEATED,
     SUMS,
     TEST_TOKENS,
     fingerprint,
@@ -80,6 +81,16 @@ def adding(ids: Ids, lag: int, size: int, generator: torch.Generator) -> Batch:
     return _asked(tokens, ids(QUESTION).expand(size, 1), ids(SUMS)[chosen.sum(1, keepdim=True)])
 
 
+def repeat(ids: Ids, lag: int, size: int, generator: torch.Generator) -> Batch:
+    """2 lag letters with a period of their own each, lag / 2 to lag."""
+    letters = torch.randint(len(REPEATED), (size, lag), generator=generator)  # (B, lag)
+    period = torch.randint(lag // 2, lag + 1, (size, 1), generator=generator)  # (B, 1)
+    places = torch.arange(2 * lag)  # (2 lag,)
+    tokens = ids(REPEATED)[letters.gather(1, places % period)]  # (B, 2 lag)
+    inputs = torch.cat([torch.full_like(tokens[:, :1], BEGIN), tokens[:, :-1]], 1)
+    return Batch(inputs, tokens.masked_fill(places <= period, UNSCORED))
+
+
 def _asked(before: Tensor, asking: Tensor, answers: Tensor) -> Batch:
     """Inputs (B, T) = <begin>, before, then what asks for each of the answers; all but the answers is not scored.
 
@@ -89,7 +100,7 @@ def _asked(before: Tensor, asking: Tensor, answers: Tensor) -> Batch:
     return Batch(torch.cat([before, asking], 1), torch.cat([torch.full_like(before, UNSCORED), answers], 1))
 
 
-DRAWS: dict[str, Draw] = {"remember-first": remember_first, "copy": copy, "adding": adding}
+DRAWS: dict[str, Draw] = {"remember-first": remember_first, "copy": copy, "adding": adding, "repeat": repeat}
 
 
 @dataclass(frozen=True)

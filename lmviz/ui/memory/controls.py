@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from lmviz.config import CorpusConfig, RunConfig
+from lmviz.config import MEMORY_TASKS, CorpusConfig, RunConfig
 from lmviz.corpora.tasks import LETTERS, MARKED, TASK
 from lmviz.costs import window_tokens
 from lmviz.errors import LmvizError
@@ -60,7 +60,7 @@ def current() -> View:
 
 def controls() -> View:
     """All controls; the button at their end starts the runs."""
-    st.selectbox(_("Task"), list(TASK), format_func=lambda name: _(TASK[name].title), key=KEY + "task")
+    st.selectbox(_("Task"), list(MEMORY_TASKS), format_func=lambda name: _(TASK[name].title), key=KEY + "task")
     st.pills(_("Cells"), ALL_CELLS, selection_mode="multi", format_func=cell_name, key=KEY + "cells", wrap=True)
     st.pills(
         _("Lags: steps between what is to be remembered and the question"), LAG_CHOICES, selection_mode="multi",
