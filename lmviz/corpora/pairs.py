@@ -23,7 +23,7 @@ from lmviz.corpora.pairs_names import names
 from lmviz.corpora.pairs_numbers import numbers
 from lmviz.corpora.pairs_reverse import reverse
 from lmviz.corpora.pairs_table import read_file, read_pairs
-from lmviz.corpora.store import data_dir
+from lmviz.corpora.store import data_dir, is_text_path
 from lmviz.errors import N_, CorpusError
 
 __all__ = ["PAIRS", "Pair", "PairSet", "PairsInfo", "PairsSummary", "add_pairs", "list_pairs", "pair_set"]
@@ -126,7 +126,7 @@ def pair_set(name: str, data: Path | None = None, *, allow_paths: bool = True) -
     place = pairs_store.place_of(name, store)
     if _NAME.fullmatch(name) and place.is_file():
         return pairs_store.load(place, place.stat().st_mtime_ns)
-    if not allow_paths or not name or "\0" in name or not Path(name).is_file():
+    if not (allow_paths and is_text_path(name)):
         raise _unknown(name, store)
     return _from_file(Path(name), Path(name).stat().st_mtime_ns)
 

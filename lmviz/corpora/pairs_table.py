@@ -10,13 +10,24 @@ from lmviz.errors import N_, CorpusError
 from lmviz.limits import MAX_PAIR_CHARACTERS, MAX_PAIRS, MAX_UPLOAD_BYTES, MIN_PAIRS
 
 SUFFIXES = (".csv", ".tsv")
-_HEADERS = frozenset(
-    "source src input from question prompt x original"
-    " target tgt output to answer response y translation"
-    " en zh de fr es ru ja english chinese german french spanish russian japanese"
-    " 源 源文 原文 来源 输入 问题 英文 英语 目标 目标文 译文 输出 答案 回答 翻译 中文 汉语".split()
-)
-"""What columns of pairs are called, in lower case; a first row of two such names is a header."""
+_HEADERS = (
+    frozenset(
+        (
+            "source", "src", "input", "from", "question", "prompt", "original", "x",
+            "target", "tgt", "output", "to", "answer", "response", "translation", "y",
+            "en", "zh", "de", "fr", "es", "ru", "ja", "english", "chinese", "german", "french", "spanish", "russian",
+            "japanese",
+        )
+    ),
+    frozenset(
+        (
+            "源", "源文", "原文", "来源", "输入", "问题", "英文", "英语", "目标", "目标文", "译文", "输出", "答案",
+            "回答", "翻译", "中文", "汉语",
+        )
+    ),
+)  # fmt: skip
+"""What columns of pairs are called, in lower case. A first row of two such names in one language is a header; of two
+languages it may be the first pair of a dictionary."""
 
 
 def read_pairs(name: str, data: bytes, encoding: str | None = None) -> tuple[tuple[tuple[str, str], ...], str]:
@@ -76,7 +87,8 @@ def read_file(path: Path) -> bytes:
 
 
 def _is_header(sides: list[str]) -> bool:
-    return len(sides) == 2 and sides[0] != sides[1] and all(side.lower() in _HEADERS for side in sides)
+    found = {side.lower() for side in sides}
+    return len(found) == 2 and any(found <= known for known in _HEADERS)
 
 
 def _pair(name: str, number: int, line: int, sides: list[str]) -> tuple[str, str]:
