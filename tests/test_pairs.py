@@ -13,7 +13,6 @@ from babel.dates import format_date
 from num2words import num2words
 
 from lmviz.corpora.pairs import PAIRS, Pair, PairSet, add_pairs, list_pairs, pair_set
-from lmviz.corpora.pairs_base import PairSet as Made
 from lmviz.corpora.pairs_base import Tens
 from lmviz.corpora.pairs_dates import FIRST_DAY, LAST_DAY, patterns
 from lmviz.corpora.pairs_listed import listed
@@ -86,7 +85,7 @@ def test_fingerprints_differ_and_stay() -> None:
 
 def test_an_index_is_every_pair_once_and_neighbours_are_far_apart() -> None:
     for size in (1, 2, 10, 97, 360):
-        pairs = Made(size, size, "", "", "", lambda place: Pair(str(place), ""), lambda place: Pair("", str(place)))
+        pairs = PairSet(size, size, "", "", "", lambda place: Pair(str(place), ""), lambda place: Pair("", str(place)))
         assert {pairs.train(index).source for index in range(size)} == set(map(str, range(size)))
         assert {pairs.test(index).target for index in range(size)} == set(map(str, range(size)))
     years = Counter(pair_set("dates-en").test(index).target[:3] for index in range(500))
