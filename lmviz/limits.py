@@ -22,6 +22,12 @@ MAX_FETCH_SECONDS = 600
 """Seconds after which a download is given up."""
 MIN_CORPUS_CHARACTERS = 100
 """Characters that a corpus a person adds must have."""
+MIN_PAIRS = 20
+"""Pairs that a table of pairs must have."""
+MAX_PAIRS = 200_000
+"""Pairs in one table."""
+MAX_PAIR_CHARACTERS = 200
+"""Characters of a source or a target in a table."""
 MAX_LABEL = 120
 """Characters in a name that a person types."""
 MAX_CONTROL_SHARE = 0.01

@@ -41,13 +41,26 @@ def rows_of(name: str, text: str) -> Rows:
     """
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in (".csv", ".tsv"):
-        delimiter = "\t" if suffix == ".tsv" else _delimiter(text)
-        return partial(_csv_rows, name, text, {"delimiter": delimiter, **_quotes(text, delimiter)})
+        return partial(_csv_rows, name, text, _dialect(suffix, text))
     if suffix == ".json" and text.lstrip().startswith("["):
         return partial(_json_rows, lambda: _json_list(name, text))
     if suffix == ".json" and not _begins_with_object(text):
         raise NoRowsError
     return partial(_json_rows, lambda: _json_lines(name, text))
+
+
+def fields_of(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields) of every row of a .csv or .tsv that is not empty, a header like any other row.
+
+    Raises:
+        CorpusError: among the rows, where the table is broken.
+    """
+    return _csv_fields(name, text, _dialect(PurePosixPath(name).suffix.lower(), text))
+
+
+def _dialect(suffix: str, text: str) -> dict[str, Any]:
+    delimiter = "\t" if suffix == ".tsv" else _delimiter(text)
+    return {"delimiter": delimiter, **_quotes(text, delimiter)}
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -88,22 +101,28 @@ def _quotes(text: str, delimiter: str) -> dict[str, Any]:
 
 
 def _csv_rows(name: str, text: str, dialect: dict[str, Any]) -> Iterator[dict[str, str]]:
+    rows = _csv_fields(name, text, dialect)
+    names = _numbered([field.strip() or f"column {i}" for i, field in enumerate(next(rows)[1], 1)])
+    yield dict.fromkeys(names, "")  # a table without rows has columns
+    for line, row in rows:
+        if len(row) > len(names):
+            raise CorpusError(
+                N_(
+                    "{name} is broken: line {line} has {count} fields, but there are {columns} columns. Put"
+                    " quotation marks around fields that have a {delimiter} in them, or save it as .jsonl."
+                ),
+                name=name, line=line, count=len(row), columns=len(names),
+                delimiter={"\t": "tab"}.get(dialect["delimiter"], dialect["delimiter"]),
+            )  # fmt: skip
+        yield dict(zip(names, row, strict=False))
+
+
+def _csv_fields(name: str, text: str, dialect: dict[str, Any]) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(_lines(text), **dialect)
     try:
-        rows = (row for row in reader if row)
-        names = _numbered([field.strip() or f"column {i}" for i, field in enumerate(next(rows), 1)])
-        yield dict.fromkeys(names, "")  # a table without rows has columns
-        for row in rows:
-            if len(row) > len(names):
-                raise CorpusError(
-                    N_(
-                        "{name} is broken: line {line} has {count} fields, but there are {columns} columns. Put"
-                        " quotation marks around fields that have a {delimiter} in them, or save it as .jsonl."
-                    ),
-                    name=name, line=reader.line_num, count=len(row), columns=len(names),
-                    delimiter={"\t": "tab"}.get(dialect["delimiter"], dialect["delimiter"]),
-                )  # fmt: skip
-            yield dict(zip(names, row, strict=False))
+        for row in reader:
+            if row:
+                yield reader.line_num, row
     except csv.Error as error:
         raise CorpusError(
             N_(
