@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lmviz.errors import N_, RunError
+from lmviz.finetune import WEIGHTS
 from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
 from lmviz.runs import Run, write_atomic
@@ -72,7 +73,28 @@ def read_weights(run: Run, step: int) -> dict[str, Tensor]:
 
 
 def load_tokenizer(run: Run) -> Tokenizer:
-    return Tokenizer.load(run.path / "tokenizer.json")
+    """What the model reads and writes with; of pairs the target's, which knows the source's."""
+    tokenizer = Tokenizer.load(run.path / "tokenizer.json")
+    target = run.path / "target_tokenizer.json"
+    if not target.exists():
+        return tokenizer
+    found = Tokenizer.load(target)
+    found.source = tokenizer
+    return found
+
+
+def new_model(run: Run, tokenizer: Tokenizer) -> LanguageModel:
+    """As the run's model is at birth, from torch's current default generator."""
+    config, known = run.config(), run.data()
+    sizes = {name: int(known[name]) for name in ("source_vocab_size", "classes") if name in known}
+    return build_model(config.model, tokenizer.vocab_size, config.training.context_length, **sizes)
+
+
+def begin_with(run: Run, model: LanguageModel) -> None:
+    """Put what a fine-tuning begins with into the model: all that both have; the rest stays as it is at birth."""
+    weights, _ = read_tensors(run.path / WEIGHTS)
+    own = model.state_dict()
+    model.load_state_dict(own | {name: value.float() for name, value in weights.items() if name in own})
 
 
 def load_model(run: Run, step: int | None = None) -> tuple[LanguageModel, Tokenizer, int]:
@@ -90,8 +112,7 @@ def load_model(run: Run, step: int | None = None) -> tuple[LanguageModel, Tokeni
             N_("The run {run} keeps no weights of step {step}. Kept steps: {steps}."),
             run=run.id, step=step, steps=", ".join(map(str, steps)),
         )  # fmt: skip
-    config = run.config()
     tokenizer = load_tokenizer(run)
-    model = build_model(config.model, tokenizer.vocab_size, config.training.context_length)
+    model = new_model(run, tokenizer)
     model.load_state_dict(read_weights(run, step))
     return model.eval(), tokenizer, step

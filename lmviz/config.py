@@ -33,6 +33,7 @@ from lmviz.model_config import (
 __all__ = [
     "LABELLED",
     "MEMORY_TASKS",
+    "PAIR_CORPORA",
     "PAIR_KINDS",
     "REPEAT_LAG",
     "TASKS",
@@ -65,6 +66,8 @@ MEMORY_TASKS = TASKS[:3]
 """Those that ask for memory over a lag; `repeat` asks to go on as before."""
 REPEAT_LAG = 24
 """Longest period of `repeat`, if nothing else is said."""
+PAIR_CORPORA = ("dates-en", "dates-zh", "numbers-en", "numbers-zh", "reverse", "names-en-zh")
+"""Pairs of texts that are always there; lmviz.corpora.pairs says what they are."""
 LABELLED = ("code-or-prose",)
 """Corpora of short texts with a label each, made of built-in texts; a person's own tables can be such too."""
 
@@ -235,6 +238,11 @@ class RunConfig(Settings):
         """Whether it learns from one running text: no task, no pairs, no labels."""
         return not (self.corpus.is_task or self.reads_pairs or self.learns_labels)
 
+    @property
+    def writes_text(self) -> bool:
+        """Whether it learns to go on with a running text."""
+        return self.has_text and self.model.kind != "bert"
+
     @model_validator(mode="after")
     def _training_fits_model(self) -> "RunConfig":
         kind, training = self.model.kind, self.training
@@ -257,6 +265,11 @@ class RunConfig(Settings):
                 N_("{kind} turns a source into a target and needs pairs, such as dates-en or a table of two columns."),
                 kind=self.model.kind,
             )
+        if self.corpus.name in PAIR_CORPORA and not self.reads_pairs:
+            raise ConfigError(
+                N_("{name} are pairs of a source and a target. Take one of the models {kinds}."),
+                name=self.corpus.name, kinds=", ".join(PAIR_KINDS),
+            )  # fmt: skip
         if self.corpus.name in LABELLED and self.model.kind != "bert":
             raise ConfigError(N_("{name} has labels, which bert learns. Take model kind bert."), name=self.corpus.name)
         if self.model.kind == "bert" and self.corpus.is_task:

@@ -1,9 +1,20 @@
 """What a configuration costs before anything is built, the limits on it, and whether its text will do. No torch."""
 
-from lmviz.config import GPTConfig, NgramConfig, RecurrentConfig, RunConfig
+from lmviz.config import (
+    BERTConfig,
+    GPTConfig,
+    NgramConfig,
+    PairRecurrentConfig,
+    RecurrentConfig,
+    RunConfig,
+    TransformerConfig,
+)
 from lmviz.corpora.tasks import longest, mean_length
 from lmviz.errors import N_, ConfigError, CorpusError
 from lmviz.limits import MAX_ACTIVATIONS, MAX_PARAMETERS, MAX_STEP_OPERATIONS
+
+_PAIR_SOURCE = 64
+"""Tokens of a source, about, with each of which a token of the target is compared."""
 
 
 def check_costs(config: RunConfig, vocab_size: int) -> None:
@@ -38,6 +49,17 @@ def check_task(config: RunConfig) -> None:
                 " Set training.context_length={needed}."
             ),
             task=config.corpus.name, needed=needed, context=context,
+        )  # fmt: skip
+
+
+def check_longest(config: RunConfig, tokens: int) -> None:
+    """Raises ConfigError if a Transformer has learned places and too few of them for its pairs."""
+    context = config.training.context_length
+    if isinstance(config.model, TransformerConfig) and config.model.position == "learned" and context < tokens:
+        raise ConfigError(
+            N_("Pairs of {corpus} have up to {needed} tokens, and the model has {context} places."
+               " Set training.context_length={needed}."),
+            corpus=config.corpus.name, needed=tokens, context=context,
         )  # fmt: skip
 
 
@@ -81,7 +103,9 @@ def check_streams(tokens: int, streams: int, context: int) -> None:
 def _kept(config: RunConfig, vocab_size: int) -> int:
     """Numbers kept a token: what every layer remembers for its backward pass, and the logits twice."""
     model, head = config.model, 2 * vocab_size
-    if isinstance(model, GPTConfig):
+    if isinstance(model, GPTConfig | BERTConfig | TransformerConfig):
         return head + model.num_layers * (16 * model.d_model + model.num_heads * config.training.context_length)
+    if isinstance(model, PairRecurrentConfig):
+        return head + 2 * model.embedding_dim + 12 * model.hidden_size + _PAIR_SOURCE * model.hidden_size
     assert isinstance(model, RecurrentConfig)
     return head + model.embedding_dim + model.num_layers * model.hidden_size * (model.gates + 3)

@@ -5,6 +5,9 @@ from typing import Any
 
 from lmviz.runs import Run
 
+MEASURED = ("accuracy", "accuracies", "exact_match", "character_error_rate", "right_share")
+"""What lines of runs tell more that learned a task, pairs or labels: shares of right answers, and the like."""
+
 
 def evaluated_lines(run: Run) -> list[dict[str, Any]]:
     """The metrics lines that have a validation loss."""
@@ -49,7 +52,7 @@ def train_document(run: Run) -> dict[str, Any]:
     lines = evaluated_lines(run)
     last = lines[-1] if lines else {"train_loss": None, "val_loss": None}
     loss = last["val_loss"]
-    answers = {key: last[key] for key in ("accuracy", "accuracies") if key in last}  # of a task
+    answers = {key: last[key] for key in MEASURED if key in last}
     return {
         "run": run.id, "path": str(run.path), "state": status.state, "step": status.step,
         "train_loss": last["train_loss"], "val_loss": loss,

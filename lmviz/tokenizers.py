@@ -40,6 +40,8 @@ class Tokenizer:
     def __init__(self, backend: hf.Tokenizer) -> None:
         self.backend = backend
         self.kind: Literal["char", "word", "bpe"] = _kind_of(backend)
+        self.source: Tokenizer | None = None
+        """Of a model that turns a source into a target: the source's tokenizer; this one is the target's."""
         self.vocab_size: int = backend.get_vocab_size()
         tokens: list[str] = [backend.id_to_token(i) or "" for i in range(self.vocab_size)]
         if tuple(tokens[:3]) != SPECIAL_TOKENS or "" in tokens:

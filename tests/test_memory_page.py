@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from test_pages import places, visit, words  # noqa: F401
 
-from lmviz.config import CorpusConfig
-from lmviz.corpora.tasks import LETTERS, MARKED, SUMS, TASK
+from lmviz.config import MEMORY_TASKS, CorpusConfig
+from lmviz.corpora.tasks import LETTERS, MARKED, SUMS
 from lmviz.errors import LmvizError
 from lmviz.inspect.decay import RECORDED_WINDOWS, decay
 from lmviz.jobs.questions import ask_task_example
@@ -193,7 +193,7 @@ def test_the_words_below_say_how_many_sequences_were_tested(store: Store) -> Non
 # ---- tasks as text ----
 
 
-@pytest.mark.parametrize("name", list(TASK))
+@pytest.mark.parametrize("name", MEMORY_TASKS)
 def test_an_example_is_a_sequence_whose_answer_is_right(store: Store, name: str) -> None:
     (found,) = ask_task_example(store, CorpusConfig(name=name, lag=6).model_dump(mode="json"), seed=3)
     read, answer = found["read"], found["answer"]

@@ -9,7 +9,7 @@ from test_training import interrupted, losses, train
 
 from lmviz.checkpoints import load_model
 from lmviz.compare import leads, read_view, same_text
-from lmviz.config import TASKS
+from lmviz.config import MEMORY_TASKS
 from lmviz.corpora.tasks import TASK, TEST_LAGS, longest
 from lmviz.costs import check_costs
 from lmviz.decoding.config import DecodingConfig
@@ -81,7 +81,7 @@ def test_generating_and_scoring_work_on_a_run(store: Store) -> None:
         list(ask_generate(store, run.id, prompt="z", strategy="greedy", max_new_tokens=1))
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", MEMORY_TASKS)
 @pytest.mark.parametrize("kind", ["lstm", "gpt"])
 def test_a_model_is_as_good_when_asked_as_when_it_was_measured(store: Store, name: str, kind: str) -> None:
     run = train(store, task_config(name, kind, lag=3, training={"steps": 200, "batch_size": 32}))

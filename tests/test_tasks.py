@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lmviz.config import TASKS, CorpusConfig, RecordingConfig, RunConfig
+from lmviz.config import MEMORY_TASKS, TASKS, CorpusConfig, RecordingConfig, RunConfig
 from lmviz.corpora import list_corpora, list_tasks, load_corpus
 from lmviz.corpora.draft import slug
 from lmviz.corpora.tasks import COPIED, TASK, TEST_TOKENS, mean_length, measured_lags, mixed_lag, sequences_tested
@@ -70,7 +70,7 @@ def expected(name: str, text: str, lag: int) -> list[tuple[int, str]]:
     return [(len(text) - 1, "⓪①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱"[total])]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", MEMORY_TASKS)
 @pytest.mark.parametrize("lag", [2, 3, 20])
 def test_every_sequence_is_what_its_definition_says(name: str, lag: int) -> None:
     data = data_of(name, lag)
@@ -90,7 +90,7 @@ def test_the_shortest_lags_are_whole_sequences() -> None:
     assert set(first[:2]) <= set("⓿❶❷❸❹❺❻❼❽❾") and first[2:] == "?"
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", MEMORY_TASKS)
 def test_chance_is_what_the_best_constant_guess_reaches(name: str) -> None:
     data = data_of(name, 9)
     targets = data.draw(9, 40_000, torch.Generator().manual_seed(0)).targets
@@ -118,7 +118,7 @@ def test_mixed_lags_cover_all_evenly_on_a_logarithmic_scale() -> None:
     assert batches.tokens_per_step == round(4 * mean_length(data.corpus))
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", MEMORY_TASKS)
 @pytest.mark.parametrize(("mixed", "most"), [(False, 2), (True, 4)])
 def test_a_validation_is_about_as_long_as_that_of_a_text(name: str, mixed: bool, most: float) -> None:
     text = RecordingConfig().eval_tokens
@@ -134,7 +134,7 @@ def test_a_validation_is_about_as_long_as_that_of_a_text(name: str, mixed: bool,
     assert sequences_tested(CorpusConfig(name=name, lag=50), 50) == 256  # where it costs little, as many as ever
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", MEMORY_TASKS)
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gpt"])
 def test_only_answers_are_scored(name: str, kind: str) -> None:
     """Every way to a loss against a loop over the scored places."""

@@ -1,5 +1,6 @@
 """corpora list, show and add."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +12,12 @@ from lmviz.cli.common import ColumnOption, EncodingOption, JsonOption, corpora_a
 def corpora_list(as_json: JsonOption = False) -> None:
     """Every text by name; also those that `corpora add` can fetch (kind fetchable), and the tasks."""
     from lmviz.corpora import list_corpora, list_fetchable, list_tasks
+    from lmviz.corpora.labelled import list_labelled
+    from lmviz.corpora.pairs import list_pairs
 
-    rows = [dict(vars(row)) for row in [*list_corpora(), *list_fetchable(), *list_tasks()]]
+    texts = [*list_corpora(), *list_fetchable(), *list_tasks(), *list_labelled()]
+    pairs = [{**vars(row), "kind": "pairs"} for row in list_pairs()]
+    rows = [*(dict(vars(row)) for row in texts), *pairs]
     if as_json:
         return show(rows)
     for row in rows:
@@ -28,9 +33,14 @@ def corpora_show(
 ) -> None:
     """Size, vocabulary, commonest characters and first lines of a text."""
     from lmviz.corpora import load_corpus, preview
+    from lmviz.corpora.pairs import list_pairs
+    from lmviz.corpora.pairs_facts import pair_facts
 
     with spoken():
-        document = dict(vars(preview(load_corpus(name, column=column, encoding=encoding))))
+        if name in {row.name for row in list_pairs()}:
+            document = pair_facts(name)
+        else:
+            document = dict(vars(preview(load_corpus(name, column=column, encoding=encoding))))
     if as_json:
         return show(document)
     for key, value in document.items():
@@ -43,15 +53,23 @@ def corpora_add(
         str, typer.Argument(metavar="NAME|PATH", help="What can be fetched, or a text, a table, a folder, a .zip.")
     ],
     name: Annotated[str, typer.Option("--name", help="A label for people.")] = "",
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="It is a table of two columns: a source, and what it is to become.")
+    ] = False,
     column: ColumnOption = None,
     encoding: EncodingOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep a text under a name: your own, or one that is fetched over the network."""
+    """Keep a text under a name: your own, or one that is fetched over the network. With --pairs a table of pairs."""
     from lmviz.corpora.command import add
+    from lmviz.corpora.pairs import add_pairs
+    from lmviz.corpora.pairs_facts import pair_facts
 
     with spoken():
-        document = add(source, name, column=column, encoding=encoding)
+        if pairs:
+            document = pair_facts(add_pairs(Path(source), name, encoding=encoding))
+        else:
+            document = add(source, name, column=column, encoding=encoding)
     if as_json:
         return show(document)
     for key, value in document.items():

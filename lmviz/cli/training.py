@@ -21,7 +21,7 @@ from lmviz.cli.common import (
     show,
     spoken,
 )
-from lmviz.config import RunConfig
+from lmviz.config import LABELLED, RunConfig
 from lmviz.corpora.tasks import TASK
 from lmviz.errors import N_, ConfigError
 from lmviz.memory import CELLS, LAGS, UPDATES, memory_configs, results, table
@@ -33,22 +33,27 @@ from lmviz.settings import apply_settings
 @app.command()
 def train(
     model: ModelOption,
-    corpus: CorpusOption = "python-reference",
+    corpus: CorpusOption = "",
     size: SizeOption = "small",
     steps: Annotated[int | None, typer.Option(help="Updates of the weights.")] = None,
     seed: SeedOption = None,
     settings: SetOption = None,
     store: StoreOption = None,
     name: Annotated[str, typer.Option(help="A label for people.")] = "",
+    pretrained: Annotated[str | None, typer.Option("--from", help="Fine-tune this bert run on labelled texts.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model, keep the run, and say how good it is."""
-    from lmviz.training.data import check_text
+    from lmviz.training.sources import check_text
 
     with spoken():
-        config = _train_config(model, corpus, size, steps, seed, name, settings or [])
-        check_text(config)
-        run = Store(store).create(config)
+        place = Store(store)
+        if pretrained:
+            run = _finetune(place, pretrained, model, corpus, steps, seed, name, settings or [])
+        else:
+            config = _train_config(model, corpus, size, steps, seed, name, settings or [])
+            check_text(config)
+            run = place.create(config)
     _train(run, as_json)
 
 
@@ -89,7 +94,7 @@ def fork(
 @app.command("find-rate")
 def find_rate(
     model: ModelOption,
-    corpus: CorpusOption = "python-reference",
+    corpus: CorpusOption = "",
     size: SizeOption = "small",
     seed: SeedOption = None,
     settings: SetOption = None,
@@ -140,10 +145,22 @@ def memory(
         raise typer.Exit(1)
 
 
+def _finetune(
+    place: Store, run: str, model: str, corpus: str, steps: int | None, seed: int | None, name: str, settings: list[str]
+) -> Run:
+    from lmviz.finetune import finetune
+
+    if model != "bert":
+        raise ConfigError(N_("Only bert can begin with the weights of another run."))
+    given = [f"training.steps={steps}"] if steps is not None else []
+    given += [f"training.seed={seed}"] if seed is not None else []
+    return finetune(place, place.get(run), corpus or LABELLED[0], [*given, *settings], name=name)
+
+
 def _train_config(
     model: str, corpus: str, size: str, steps: int | None, seed: int | None, name: str, settings: list[str]
 ) -> RunConfig:
-    from lmviz.corpora.command import usable_corpus
+    from lmviz.corpora.command import usable_corpus, usable_pairs
 
     if model not in MODEL_PRESETS:
         raise ConfigError(
@@ -151,10 +168,13 @@ def _train_config(
         )
     if size not in SIZES:
         raise ConfigError(N_("There is no size {size}. The sizes are: {known}."), size=size, known=", ".join(SIZES))
-    given = [f"corpus.name={corpus}", f"name={name}"]
+    given = [f"name={name}"]
     given += [f"training.steps={steps}"] if steps is not None else []
     given += [f"training.seed={seed}"] if seed is not None else []
-    config = apply_settings(preset(model, size), [*given, *settings])
+    usual = preset(model, size, corpus={"name": corpus}) if corpus else preset(model, size)
+    config = apply_settings(usual, [*given, *settings])
+    if config.reads_pairs:
+        return config.model_copy(update={"corpus": usable_pairs(config.corpus)})
     return config.model_copy(update={"corpus": usable_corpus(config.corpus)})
 
 
@@ -193,7 +213,9 @@ def _train(run: Run, as_json: bool) -> None:
         show(document)
     elif document["val_loss"] is not None:
         loss = document["val_loss"]
-        if "accuracy" in document:
+        if "exact_match" in document:
+            last = f"exact match {document['exact_match']:.3f}"
+        elif "accuracy" in document:
             last = f"accuracy {document['accuracy']:.3f}"
         else:
             last = f"perplexity {perplexity_words(loss, 3)}  {document['bits_per_char']:.4f} bits a character"

@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lmviz.config import CorpusConfig
+from lmviz.config import LABELLED, CorpusConfig
 from lmviz.corpora.adding import add_path
 from lmviz.corpora.catalog import FETCHABLE
 from lmviz.corpora.fetch import fetch
 from lmviz.corpora.labels import clean
+from lmviz.corpora.pairs import list_pairs, pair_set
 from lmviz.corpora.store import data_dir, is_text_path, list_corpora, load_corpus, read_about
 from lmviz.errors import N_, CorpusError
 
@@ -19,12 +20,23 @@ def usable_corpus(corpus: CorpusConfig) -> CorpusConfig:
     Raises:
         CorpusError: the text cannot be used.
     """
-    if corpus.is_task:
+    if corpus.is_task or corpus.name in LABELLED:
         return corpus
     load_corpus(corpus.name, column=corpus.column, encoding=corpus.encoding)
     if corpus.name in {row.name for row in list_corpora()}:
         return corpus
     return corpus.model_copy(update={"name": str(Path(corpus.name).resolve())})
+
+
+def usable_pairs(corpus: CorpusConfig) -> CorpusConfig:
+    """The same pairs; a path is made whole.
+
+    Raises:
+        CorpusError: there are no such pairs.
+    """
+    pair_set(corpus.name)
+    known = {row.name for row in list_pairs()}
+    return corpus if corpus.name in known else corpus.model_copy(update={"name": str(Path(corpus.name).resolve())})
 
 
 def add(source: str, label: str = "", *, column: str | None = None, encoding: str | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from lmviz.config import TASKS
+from lmviz.config import LABELLED, PAIR_CORPORA, TASKS
 from lmviz.corpora.builtin import BUILTIN
 from lmviz.corpora.catalog import FETCHABLE
 from lmviz.corpora.facts import Facts
@@ -26,6 +26,9 @@ META = "corpus.json"
 _LOCK = "lock"
 _QUIET = 10.0
 """Seconds after which a draft without a lock has no writer who is about to take it."""
+
+RESERVED = {*BUILTIN, *FETCHABLE, *TASKS, *PAIR_CORPORA, *LABELLED, "pairs"}
+"""Names that a person's text does not get."""
 
 
 class Draft:
@@ -103,7 +106,7 @@ class Draft:
         while True:
             name = base if number == 1 else f"{base}-{number}"
             number += 1
-            used = (self.store / name).exists() or (fixed is None and name in {*BUILTIN, *FETCHABLE, *TASKS})
+            used = (self.store / name).exists() or (fixed is None and name in RESERVED)
             try:
                 if not used:
                     self._folder.rename(self.store / name)

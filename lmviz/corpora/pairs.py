@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from lmviz.config import TASKS
+from lmviz.config import PAIR_CORPORA, TASKS
 from lmviz.corpora import pairs_store
 from lmviz.corpora.builtin import BUILTIN
 from lmviz.corpora.catalog import FETCHABLE
@@ -96,6 +96,7 @@ PAIRS: dict[str, PairsInfo] = {
         licence="Unicode-3.0",
     ),
 }
+assert tuple(PAIRS) == PAIR_CORPORA
 """Name -> built-in pairs."""
 
 _MAKERS: dict[str, Callable[[], PairSet]] = {

@@ -35,7 +35,7 @@ class CorpusSummary:
     name: str
     title: str
     description: str
-    kind: Literal["builtin", "added", "fetched", "fetchable", "task"]
+    kind: Literal["builtin", "added", "fetched", "fetchable", "task", "labelled"]
     """fetchable: it is not here yet; task: sequences are made for it."""
     characters: int | None
     """None for built-in ones, which are not read for a list, and for those that are not here."""

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from lmviz.checkpoints import checkpoint_path, load_model, load_tokenizer
+from lmviz.checkpoints import checkpoint_path, load_model, load_tokenizer, new_model
 from lmviz.corpora import BUILTIN, Corpus
 from lmviz.errors import N_, ConfigError
-from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
 from lmviz.runs import Run, Store
 from lmviz.tokenizers import Tokenizer
@@ -49,7 +48,7 @@ def untrained(store: Store, run_id: str) -> LanguageModel:
     config = run.config()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        return build_model(config.model, load_tokenizer(run).vocab_size, config.training.context_length).eval()
+        return new_model(run, load_tokenizer(run)).eval()
 
 
 def in_pieces(turns: Turns[Result]) -> Generator[dict[str, Any], None, Result]:
@@ -83,9 +82,10 @@ def text_of(store: Store, run_id: str) -> Generator[dict[str, Any], None, Text]:
     """
     run = store.get(run_id)
     config = run.config()
+    if not config.has_text:
+        raise ConfigError(N_("This run learned no running text. Choose a model of a text."))
     data = yield from in_pieces(load_data(config.corpus, config.tokenizer))
-    if not isinstance(data, Data):
-        raise ConfigError(N_("This run learned a memory task and has no text. Choose a model of a text."))
+    assert isinstance(data, Data)
     if config.corpus.name in BUILTIN and run.data().get("fingerprint") != data.fingerprint:
         train, validation = _as_of_today(run.path, data.fingerprint)
         tokenizer = load_tokenizer(run)

@@ -25,9 +25,10 @@ from lmviz.models import build_model
 from lmviz.models.base import UNSCORED
 from lmviz.models.linear import use_product
 from lmviz.runs import Store
-from lmviz.training.data import check_fingerprint, check_length, load_data
+from lmviz.training.data import check_fingerprint, load_data
 from lmviz.training.product import product_here
 from lmviz.training.rate_finder import Trial, suggestion, trials
+from lmviz.training.sources import check_length, open_data
 from lmviz.training.task_data import TaskData
 from lmviz.training.trainer import Trainer
 
@@ -91,7 +92,7 @@ def ask_learning_rates(store: Store, config: dict[str, Any]) -> Answer:
     run_config = RunConfig.model_validate(config)
     if run_config.model.kind == "ngram":
         raise ConfigError(N_("An n-gram model is counted and has no learning rate. Take another kind of model."))
-    data = yield from in_pieces(load_data(run_config.corpus, run_config.tokenizer))
+    data = yield from in_pieces(open_data(run_config))
     check_length(data, run_config)
     check_costs(run_config, data.tokenizer.vocab_size)
     seen: list[Trial] = []

@@ -34,6 +34,12 @@ class PairModel(LanguageModel):
     def trace_pair(self, source: Tensor, tokens: Tensor) -> dict[str, Tensor]:
         """A source (S,) and what the decoder reads (T,) -> every signal. No gradient is kept."""
 
+    def look(self, source: Tensor, tokens: Tensor) -> Tensor | None:
+        """(B, S) and what the decoder reads (B, T) -> where each step looks in the source (B, T, S), mean over layers
+        and heads; None without attention.
+        """
+        return None
+
     def forward(self, tokens: Tensor) -> NoReturn:
         raise _needs_source()
 

@@ -115,6 +115,19 @@ class Seq2Seq(PairModel):
         return torch.cat([hidden, looked.context], 1) if looked else hidden, after, looked
 
     @torch.no_grad()
+    def look(self, source: Tensor, tokens: Tensor) -> Tensor | None:
+        if not self.attention:
+            return None
+        weights = []
+        with without_dropout(self):
+            state = self.encode(source)
+            for column in self.embedding(tokens).unbind(1):
+                _, state, looked = self._advance(column, state)
+                assert looked
+                weights.append(looked.weights)
+        return torch.stack(weights, 1)  # (B, T, S)
+
+    @torch.no_grad()
     def trace_pair(self, source: Tensor, tokens: Tensor) -> dict[str, Tensor]:
         """As the contract says, without dropout, whatever the mode."""
         looks: list[Looked] = []

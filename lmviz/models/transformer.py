@@ -84,6 +84,13 @@ class Transformer(PairModel):
         return logits[:, -1], after
 
     @torch.no_grad()
+    def look(self, source: Tensor, tokens: Tensor) -> Tensor | None:
+        with watched(self) as seen, without_dropout(self):
+            self.read(tokens, self.encode(source))
+        weights = [found[0].weights for name, found in seen.items() if name.endswith("cross_attention")]
+        return torch.stack(weights).mean((0, 2))  # (B, T, S)
+
+    @torch.no_grad()
     def trace_pair(self, source: Tensor, tokens: Tensor) -> dict[str, Tensor]:
         """As the contract says, without dropout, whatever the mode."""
         with watched(self) as seen, without_dropout(self):

@@ -6,8 +6,8 @@ from lmviz.config import RunConfig
 from lmviz.models.base import Batch
 from lmviz.runs import Run, write_json
 from lmviz.training.data import Data
+from lmviz.training.made import MadeData
 from lmviz.training.recorder import write_baselines
-from lmviz.training.task_data import TaskData
 
 KEPT = 64
 """Texts, with their tokens and windows, whose losses are remembered; each is a handful of numbers."""
@@ -15,9 +15,9 @@ KEPT = 64
 _known: dict[tuple[Any, ...], dict[str, Any]] = {}
 
 
-def share_baselines(run: Run, config: RunConfig, data: Data | TaskData, validation: list[Batch]) -> None:
+def share_baselines(run: Run, config: RunConfig, data: Data | MadeData, validation: list[Batch]) -> None:
     """Write baselines.json: counted now, or what was counted for an earlier run on the same tokens and windows."""
-    if isinstance(data, TaskData):
+    if isinstance(data, MadeData):
         write_json(run.path / "baselines.json", data.baselines())
         return
     key = (

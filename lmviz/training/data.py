@@ -14,17 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lmviz.config import CorpusConfig, RunConfig, TokenizerConfig
+from lmviz.config import CorpusConfig, TokenizerConfig
 from lmviz.corpora import Corpus, LargeCorpus, load_corpus
-from lmviz.costs import check_task, check_tokens
 from lmviz.errors import N_, RunError
 from lmviz.limits import LARGE_TEXT_BYTES
 from lmviz.models.base import Batch
-from lmviz.runs import Run, write_json
+from lmviz.runs import Run
 from lmviz.tokenizers import UNK, Tokenizer, train_tokenizer
 from lmviz.training.task_data import TaskData
-from lmviz.training.token_files import FINGERPRINTED, token_files
-from lmviz.turns import Show, Turns, finish, ignore
+from lmviz.training.token_files import token_files
+from lmviz.turns import Show, Turns, ignore
 
 Tokens = NDArray[np.unsignedinteger[Any]]
 
@@ -50,6 +49,11 @@ class Data:
     validation_unknown: int
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """What the model must know beyond the vocabulary: nothing."""
+        return {}
+
+    @property
     def source(self) -> Tokens:
         """What a Trainer draws its batches from."""
         return self.train
@@ -70,29 +74,6 @@ class Data:
         }
 
 
-def prepare(run: Run, show: Show = ignore) -> Turns[Data | TaskData]:
-    """Turns that return the run's text as tokens. The first time writes tokenizer.json and data.json, then checks them.
-
-    Raises:
-        CorpusError: the text is missing or too short for the context.
-        RunError: the text is not the one the run began with.
-    """
-    config = run.config()
-    known = run.data()
-    corpus = TaskData.of(config.corpus) if config.corpus.is_task else open_corpus(config.corpus)
-    if isinstance(corpus, LargeCorpus):
-        fingerprint = yield from corpus.fingerprinting(lambda share: show(FINGERPRINTED * share))
-    else:
-        fingerprint = corpus.fingerprint
-    check_fingerprint(run, fingerprint)
-    data = yield from load_data(config.corpus, config.tokenizer, show)
-    check_length(data, config)
-    if not known:
-        data.tokenizer.save(run.path / "tokenizer.json")
-        write_json(run.path / "data.json", data.facts())
-    return data
-
-
 def check_fingerprint(run: Run, fingerprint: str) -> None:
     """Raises RunError unless the text is the one that the run began with, or it has not begun."""
     known = run.data()
@@ -101,26 +82,6 @@ def check_fingerprint(run: Run, fingerprint: str) -> None:
             N_("The text {corpus} has changed since this run began. Start a new run on the new text."),
             corpus=run.config().corpus.name,
         )
-
-
-def check_text(config: RunConfig) -> None:
-    """What can be said of a text before there is a run: a large one is long enough.
-
-    Raises:
-        CorpusError: the text is missing or too short for the context.
-        ConfigError: the context is too short for the task.
-    """
-    if config.corpus.is_task or not isinstance(open_corpus(config.corpus), LargeCorpus):
-        check_length(finish(load_data(config.corpus, config.tokenizer)), config)
-
-
-def check_length(data: Data | TaskData, config: RunConfig) -> None:
-    """Raises CorpusError unless a window fits into the training part and one prediction into the validation part, and
-    ConfigError unless a GPT's window holds a task's sequences.
-    """
-    if isinstance(data, TaskData):
-        return check_task(config)
-    check_tokens(len(data.train), len(data.validation), config)
 
 
 def open_corpus(config: CorpusConfig) -> Corpus | LargeCorpus:

@@ -35,7 +35,10 @@ class Losses:
 
 def losses(model: LanguageModel, batch: Batch, state: State, config: TrainingConfig, guess: float) -> Losses:
     """Read a batch from a state on. `guess` is the probability of reading an own guess instead of the text."""
-    inputs = with_guesses(model, batch.inputs, state, guess) if guess else batch.inputs
+    if model.reads_source:
+        assert batch.source is not None
+        state = model.encode(batch.source)
+    inputs = with_guesses(model, batch, state, guess) if guess else batch.inputs
     targets = batch.targets.flatten()
     with half_products(config.precision):
         logits, after = model.read(inputs, state)  # (B, T, V)
@@ -53,15 +56,20 @@ def half_products(precision: str) -> contextlib.AbstractContextManager[object]:
 
 
 @torch.no_grad()
-def with_guesses(model: LanguageModel, inputs: Tensor, state: State, probability: float) -> Tensor:
-    """Inputs (B, T) in which each token but the first is, with that probability, drawn from what the model expects
-    there, given all that it has read before, its own guesses included.
+def with_guesses(model: LanguageModel, batch: Batch, state: State, probability: float) -> Tensor:
+    """The batch's inputs (B, T) in which each token but the first is, with that probability, drawn from what the model
+    expects there, given all that it has read before, its own guesses included.
 
     No gradient flows through a draw, so reading the result once more is the same as guessing on the way. The guesses
     are made without dropout.
     """
     training = model.training
     model.eval()
+    inputs = batch.inputs
+    if model.reads_source and batch.source is not None:
+        state = model.encode(batch.source)
+    elif state is None:
+        state = model.initial_state(len(inputs))
     mixed = [inputs[:, 0]]
     own = torch.rand(inputs.shape) < probability  # (B, T)
     for place in range(1, inputs.shape[1]):

@@ -14,7 +14,7 @@ from lmviz.config import RunConfig
 from lmviz.errors import DivergenceError
 from lmviz.models import build_model
 from lmviz.training.data import Data
-from lmviz.training.task_data import TaskData
+from lmviz.training.made import MadeData
 from lmviz.training.trainer import Trainer, randomness
 
 UPDATES = 100
@@ -37,11 +37,11 @@ class Trial:
     smoothed: float
 
 
-def trials(config: RunConfig, data: Data | TaskData) -> Iterator[Trial]:
+def trials(config: RunConfig, data: Data | MadeData) -> Iterator[Trial]:
     """Losses at rising rates; it ends early when the loss flies off. The same config gives the same trials."""
     rates = np.geomspace(*RANGES[config.training.optimizer], UPDATES)
     with randomness(torch.Generator().manual_seed(config.training.seed)):
-        model = build_model(config.model, data.tokenizer.vocab_size, config.training.context_length)
+        model = build_model(config.model, data.tokenizer.vocab_size, config.training.context_length, **data.sizes)
     trainer = Trainer(
         model, config.training.model_copy(update={"schedule": "constant", "warmup_steps": 0}), data.source
     )

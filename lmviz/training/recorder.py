@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lmviz.checkpoints import (
     checkpoint_path,
@@ -23,14 +24,15 @@ from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import evaluating, generate
 from lmviz.errors import LmvizError
 from lmviz.limits import MAX_STATES_BYTES
-from lmviz.models.base import Batch
+from lmviz.models.base import Batch, LanguageModel
 from lmviz.models.ngram import NgramModel
+from lmviz.models.pairs import PairModel
 from lmviz.runs import STEP_LINES, Run, append_line, read_lines, resume_path, write_json, write_lines
 from lmviz.training.breakdown import Breakdown
 from lmviz.training.data import Data, evaluation_batch_size, validation_batches
 from lmviz.training.gradient_recorder import GradientRecorder
+from lmviz.training.made import MadeData
 from lmviz.training.plan import checkpoint_steps, eval_steps, gradient_steps, log_steps
-from lmviz.training.task_data import TaskData
 from lmviz.training.trainer import WEIGHTS, Step, Trainer, token_losses
 
 SAMPLE_TEMPERATURE = 0.8
@@ -75,7 +77,7 @@ class Best:
 class Recorder:
     """Metrics, samples, checkpoints and the state to go on from, each at its planned steps."""
 
-    def __init__(self, run: Run, config: RunConfig, data: Data | TaskData, steps: int) -> None:
+    def __init__(self, run: Run, config: RunConfig, data: Data | MadeData, steps: int) -> None:
         self.run, self.config, self.data = run, config, data
         self.last_step = steps
         self.log_steps = log_steps(config.recording, steps)
@@ -84,8 +86,10 @@ class Recorder:
         self.gradient_steps = gradient_steps(config.recording, steps, config.training.batch_size)
         self.breakdown: Breakdown | None = None
         """Of a text; a task asks one kind of question."""
-        if isinstance(data, TaskData):
+        if isinstance(data, MadeData):
             self.validation = data.validation_batches()
+            if passage := data.passage():
+                write_json(run.path / "breakdown.json", {"tokens": passage})
         else:
             self.validation = _windows(data, config)
             self.breakdown = Breakdown(
@@ -154,7 +158,7 @@ class Recorder:
 
     def _measure(self, trainer: Trainer) -> tuple[NDArray[np.float64] | None, float, dict[str, Any]]:
         """(losses of the validation tokens of a text, their mean, columns that only a task has)."""
-        if isinstance(self.data, TaskData):
+        if isinstance(self.data, MadeData):
             return None, *self.data.measure(trainer.model)
         losses = token_losses(trainer.model, self.validation)
         return losses, float(losses.mean()), {}
@@ -174,7 +178,12 @@ class Recorder:
     def sample(self, trainer: Trainer) -> None:
         """What the model writes now, always from the same prompt and the same seed."""
         length = self.config.recording.sample_tokens
-        if not length or isinstance(self.data, TaskData):
+        if isinstance(self.data, MadeData):
+            if length and (made := self.data.sample(trainer.model)):
+                line = {"step": trainer.step, "prompt": made[0], "text": made[1]}
+                append_line(self.run.path / "samples.jsonl", line)
+            return
+        if not length:
             return
         prompt = self.config.recording.sample_prompt
         decoding = DecodingConfig(
@@ -218,7 +227,7 @@ class Recorder:
         if not wanted:
             return
         with evaluating(model):
-            signals = model.trace(self.validation[0].inputs[0])
+            signals = trace_first(model, self.validation[0])
         write_tensors(
             self.run.path / "snapshots" / f"{trainer.step}.safetensors",
             {name: signals[name].half() for name in wanted},
@@ -271,6 +280,14 @@ class Recorder:
             if later > last_good:
                 checkpoint_path(self.run, later).unlink()
         self.forget_states_after(last_good)
+
+
+def trace_first(model: LanguageModel, batch: Batch) -> dict[str, Tensor]:
+    """Every signal on the first of a batch."""
+    if isinstance(model, PairModel):
+        assert batch.source is not None
+        return model.trace_pair(batch.source[0], batch.inputs[0])
+    return model.trace(batch.inputs[0])
 
 
 def _windows(data: Data, config: RunConfig) -> list[Batch]:

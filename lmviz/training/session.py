@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 
 import torch
 
+from lmviz.checkpoints import begin_with
 from lmviz.errors import N_, ConfigError, DivergenceError, LmvizError, TrainingError
 from lmviz.limits import MAX_COUNTED_TOKENS
 from lmviz.models import build_model
@@ -19,10 +20,11 @@ from lmviz.models.linear import use_product
 from lmviz.models.ngram import NgramModel
 from lmviz.runs import Run, State, append_line, write_json
 from lmviz.training.baselines import share_baselines
-from lmviz.training.data import Data, prepare
+from lmviz.training.data import Data
+from lmviz.training.made import MadeData
 from lmviz.training.product import product_here
 from lmviz.training.recorder import Recorder
-from lmviz.training.task_data import TaskData
+from lmviz.training.sources import prepare
 from lmviz.training.trainer import Step, Trainer, randomness
 from lmviz.turns import Turn
 
@@ -124,7 +126,11 @@ class Session:
         yield None
         generator = torch.Generator().manual_seed(self.config.training.seed)
         with randomness(generator):
-            model = build_model(self.config.model, data.tokenizer.vocab_size, self.config.training.context_length)
+            model = build_model(
+                self.config.model, data.tokenizer.vocab_size, self.config.training.context_length, **data.sizes
+            )
+        if self.config.pretrained:
+            begin_with(self.run, model)
         self.status.product = use_product(model, self.status.product or self._first_product())
         self.status.stage = ""
         self._check_signals(list(model.signals))
@@ -152,7 +158,7 @@ class Session:
                     N_("The model has no signal {name}. It has {known}."), name=name, known=", ".join(known)
                 )
 
-    def _update(self, data: Data | TaskData) -> Iterator[None]:
+    def _update(self, data: Data | MadeData) -> Iterator[None]:
         trainer, recorder = self.trainer, self.recorder
         assert trainer and recorder
         self.status.parameters = trainer.model.parameter_count()

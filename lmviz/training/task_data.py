@@ -36,6 +36,7 @@ from lmviz.corpora.tasks import (
 from lmviz.decoding.generate import evaluating
 from lmviz.models.base import UNSCORED, Batch, LanguageModel
 from lmviz.tokenizers import BEGIN, Tokenizer, char_tokenizer
+from lmviz.training.made import Draws, MadeData
 
 TEST_SEED = 20_161_997
 """Of the sequences that every validation measures: the same for all runs, and none of a run's own randomness."""
@@ -104,7 +105,7 @@ DRAWS: dict[str, Draw] = {"remember-first": remember_first, "copy": copy, "addin
 
 
 @dataclass(frozen=True)
-class TaskData:
+class TaskData(MadeData):
     """A task as training takes it: what Data is for a text."""
 
     corpus: CorpusConfig
@@ -116,11 +117,6 @@ class TaskData:
     def of(cls, corpus: CorpusConfig) -> "TaskData":
         task, _ = task_of(corpus)
         return cls(corpus, char_tokenizer(task.symbols), fingerprint(corpus))
-
-    @property
-    def source(self) -> "TaskData":
-        """What a Trainer draws its batches from."""
-        return self
 
     def facts(self) -> dict[str, Any]:
         """What data.json tells: there is no text, and as many training tokens as anyone wants."""
@@ -141,8 +137,18 @@ class TaskData:
         """`size` sequences at a lag."""
         return DRAWS[self.corpus.name](self._ids, lag, size, generator)
 
-    def batches(self, config: TrainingConfig, generator: torch.Generator) -> "TaskBatches":
-        return TaskBatches(self, config.batch_size, generator)
+    def batches(self, config: TrainingConfig, generator: torch.Generator) -> Draws:
+        """All sequences of a batch have one lag."""
+        task, longest = task_of(self.corpus)
+
+        def make(generator: torch.Generator) -> Batch:
+            lag = longest
+            if self.corpus.mixed:
+                share = torch.rand((), generator=generator, dtype=torch.float64).item()
+                lag = mixed_lag(share, task.shortest_lag, longest)
+            return self.draw(lag, config.batch_size, generator)
+
+        return Draws(make, generator, round(config.batch_size * mean_length(self.corpus)))
 
     @cached_property
     def tests(self) -> dict[int, list[Batch]]:
@@ -175,27 +181,6 @@ class TaskData:
     @cached_property
     def _ids(self) -> Ids:
         return Ids(self.tokenizer)
-
-
-class TaskBatches:
-    """Sequences without end; the same generator state gives the same sequences."""
-
-    fresh = True
-    """Every sequence begins from an empty state."""
-    position = -1
-    """Sequences have no order to keep."""
-
-    def __init__(self, data: TaskData, batch_size: int, generator: torch.Generator) -> None:
-        self.data, self.batch_size, self.generator = data, batch_size, generator
-        self.tokens_per_step = round(batch_size * mean_length(data.corpus))
-
-    def next(self) -> Batch:
-        """One batch, all at one lag."""
-        task, lag = task_of(self.data.corpus)
-        if self.data.corpus.mixed:
-            share = torch.rand((), generator=self.generator, dtype=torch.float64).item()
-            lag = mixed_lag(share, task.shortest_lag, lag)
-        return self.data.draw(lag, self.batch_size, self.generator)
 
 
 def answer_scores(model: LanguageModel, batches: list[Batch]) -> tuple[float, float]:

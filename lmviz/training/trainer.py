@@ -21,11 +21,11 @@ from lmviz.config import TrainingConfig
 from lmviz.errors import N_, ConfigError, DivergenceError
 from lmviz.models.base import UNSCORED, Batch, LanguageModel, State
 from lmviz.training.data import Tokens, Windows
+from lmviz.training.made import Draws, MadeData
 from lmviz.training.objective import add_l1, detached, filled, guess_probability, leaves, losses
 from lmviz.training.optimizer import build_optimizer
 from lmviz.training.schedule import learning_rate_factor
 from lmviz.training.streams import Streams
-from lmviz.training.task_data import TaskBatches, TaskData
 
 WEIGHTS = "model."
 """How the names of the model's tensors begin in a state."""
@@ -61,10 +61,10 @@ def randomness(generator: torch.Generator) -> Iterator[None]:
 
 
 def batches_of(
-    source: Tokens | TaskData, config: TrainingConfig, generator: torch.Generator
-) -> Windows | Streams | TaskBatches:
+    source: Tokens | MadeData, config: TrainingConfig, generator: torch.Generator
+) -> Windows | Streams | Draws:
     """What gives the batches of a training, one after the other."""
-    if isinstance(source, TaskData):
+    if isinstance(source, MadeData):
         return source.batches(config, generator)
     kind: type[Windows | Streams] = Streams if config.batches == "streams" else Windows
     return kind(source, config.batch_size, config.context_length, generator)
@@ -77,7 +77,7 @@ class Trainer:
         source: the tokens of a text, or a task that makes sequences.
     """
 
-    def __init__(self, model: LanguageModel, config: TrainingConfig, source: Tokens | TaskData) -> None:
+    def __init__(self, model: LanguageModel, config: TrainingConfig, source: Tokens | MadeData) -> None:
         self.model = model
         self.config = config
         self.step = 0

@@ -67,7 +67,7 @@ def comparison_figure(
 
 
 def _on_tasks(views: Sequence[RunView]) -> bool:
-    return any(view.config.corpus.is_task for view in views)
+    return any(not view.config.writes_text for view in views)
 
 
 def _in_bits(views: Sequence[RunView]) -> bool:
@@ -191,7 +191,7 @@ def _task_caption(views: Sequence[RunView]) -> str:
 
 def validation_tokens(view: RunView) -> int:
     """How many tokens each validation loss is measured on (see lmviz.training.data.validation_batches)."""
-    if view.config.corpus.is_task:
+    if not view.config.writes_text:
         return int(view.data["validation_tokens"])
     known = int(view.data["validation_tokens"]) - 1
     length = min(view.config.training.context_length, known)

@@ -121,7 +121,7 @@ def _what_was_trained(views: Sequence[RunView]) -> None:
     """Text, tokens and updates of these runs in one line."""
     tokens = {"char": _("Characters"), "word": _("Words"), "bpe": _("Byte pairs")}
     texts = dict.fromkeys(corpus_title(view.config.corpus.name) for view in views)
-    kinds = dict.fromkeys(tokens[view.config.tokenizer.kind] for view in views if not view.config.corpus.is_task)
+    kinds = dict.fromkeys(tokens[view.config.tokenizer.kind] for view in views if view.config.has_text)
     steps = dict.fromkeys(f"{view.status.steps:,}" for view in views if view.kind != "ngram")
     parts = [" / ".join(words) for words in (texts, kinds) if words]
     if steps:

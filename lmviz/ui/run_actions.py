@@ -77,7 +77,7 @@ def changed_config(run: Run, text: str) -> RunConfig:
     config = apply_settings(before, [line for line in text.splitlines() if line.strip()])
     if config.corpus != before.corpus:
         check_text(config)
-    elif data and config.tokenizer == before.tokenizer and not config.corpus.is_task:
+    elif data and config.tokenizer == before.tokenizer and config.has_text:
         check_tokens(data["train_tokens"], data["validation_tokens"], config)
     check_costs(config, data.get("vocab_size", 0))
     if config.group == before.group:  # the copy is no part of the other's experiment

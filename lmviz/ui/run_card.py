@@ -84,10 +84,11 @@ def _numbers(view: RunView) -> None:
 
 
 def _accuracy(view: RunView) -> tuple[str, str] | None:
-    """Of a run on a memory task: share of right answers so far."""
-    if not view.config.corpus.is_task:
+    """Of a run that answers (a task, pairs, labels, hidden words): share of right answers so far."""
+    if view.config.writes_text:
         return None
-    known = [line["accuracy"] for line in view.metrics if "accuracy" in line]
+    name = "exact_match" if view.config.reads_pairs else "accuracy"
+    known = [line[name] for line in view.metrics if name in line]
     return _("right answers"), f"{known[-1]:.0%}" if known else "–"
 
 

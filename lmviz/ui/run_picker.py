@@ -55,8 +55,8 @@ def corpus_title(name: str) -> str:
 
 
 def on_text(run: Run) -> bool:
-    """Whether it learned a text; the many small runs on memory tasks have a page of their own."""
-    return not run.config().corpus.is_task
+    """Whether it learned to go on with a text; runs on tasks and on pairs have pages of their own."""
+    return run.config().writes_text
 
 
 def checkpoint_slider(run: Run) -> int:

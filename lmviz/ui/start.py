@@ -7,6 +7,8 @@ import streamlit as st
 from lmviz.config import RunConfig
 from lmviz.corpora import load_corpus
 from lmviz.corpora.corpus import training_characters
+from lmviz.corpora.labelled import label_set
+from lmviz.corpora.pairs import pair_set
 from lmviz.costs import check_costs, check_task, check_tokens
 from lmviz.errors import N_, LmvizError
 from lmviz.forks import fork, fork_config
@@ -35,6 +37,12 @@ def check_text(config: RunConfig) -> None:
     corpus = config.corpus
     if corpus.is_task:
         return check_task(config)
+    if config.reads_pairs:
+        pair_set(corpus.name, allow_paths=False)
+        return None
+    if config.learns_labels:
+        label_set(corpus.name)
+        return None
     load_corpus(corpus.name, column=corpus.column, encoding=corpus.encoding, allow_paths=False)
     characters = cache.corpus_preview(corpus.name).characters
     if characters <= COUNTED[config.tokenizer.kind]:

@@ -37,8 +37,8 @@ def breakdown_panel(views: Sequence[RunView], styles: Sequence[RunStyle], view_n
     """One of the views `place`, `class`, `passage`, from the newest validation of each run."""
     style_of = {view.run.id: style for view, style in zip(views, styles, strict=True)}
     measured = [Measured(view) for view in views if view.run.breakdown() and view.run.validation()]
-    if all(view.config.corpus.is_task for view in views):
-        st.info(_("A memory task has only its answers to be surprised by."), icon=":material/psychology:")
+    if not any(view.config.writes_text for view in views):
+        st.info(_("These runs have only their answers to be surprised by."), icon=":material/psychology:")
     elif not measured:
         st.info(_("This appears with the first validation of a run."), icon=":material/hourglass_empty:")
     elif view_name == "passage":

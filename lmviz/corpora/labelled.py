@@ -1,0 +1,126 @@
+"""Short texts with a label each, for models that learn to tell classes. Built in: is it Python code or English prose?
+
+A person's own table of two columns, text and label, is read like a table of pairs. No torch.
+"""
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from lmviz.config import LABELLED
+from lmviz.corpora.builtin import load_builtin
+from lmviz.corpora.pairs import PairsInfo, pair_set
+from lmviz.corpora.store import CorpusSummary
+from lmviz.errors import N_, CorpusError
+
+MAX_CLASSES = 20
+SHORTEST, LONGEST = 40, 200
+"""Characters of a snippet."""
+EACH = 3000
+"""Snippets of each class, at most."""
+TESTED_SHARE = 10
+"""One of so many snippets is held out."""
+
+LABELLED_INFO: dict[str, PairsInfo] = {
+    "code-or-prose": PairsInfo(
+        title=N_("Code or prose?"),
+        description=N_("Pieces of Python source and of English text about it, on one line each: which is which?"),
+        source=N_("Python's standard library and its reference, as installed"),
+        licence="PSF-2.0",
+    )
+}
+assert tuple(LABELLED_INFO) == LABELLED
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSet:
+    """Texts with the index of their class, in a fixed random order; no text of `test` is in `train`."""
+
+    classes: tuple[str, ...]
+    train: tuple[tuple[str, int], ...]
+    test: tuple[tuple[str, int], ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of all of it, hexadecimal."""
+        return hashlib.sha256(json.dumps([self.classes, self.train, self.test]).encode()).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def label_set(name: str) -> LabelSet:
+    """A built-in set, or a table of two columns: the text and its label.
+
+    Raises:
+        CorpusError: there is no such table, or its second column has too many values to be labels.
+    """
+    if name in LABELLED:
+        return _split(("code", "prose"), [(text, 0) for text in _code()], [(text, 1) for text in _prose()])
+    pairs = pair_set(name)
+    rows = [pairs.train(i) for i in range(pairs.train_size)] + [pairs.test(i) for i in range(pairs.test_size)]
+    classes = tuple(sorted({pair.target for pair in rows}))
+    if not 2 <= len(classes) <= MAX_CLASSES:
+        raise CorpusError(
+            N_("The second column of {name} has {count} different values. Labels are 2 to {most} of them."),
+            name=name, count=len(classes), most=MAX_CLASSES,
+        )  # fmt: skip
+    place = {label: i for i, label in enumerate(classes)}
+    by_class: list[list[tuple[str, int]]] = [[] for _ in classes]
+    for pair in rows:
+        by_class[place[pair.target]].append((pair.source, place[pair.target]))
+    return _split(classes, *by_class)
+
+
+def _split(classes: tuple[str, ...], *by_class: Iterable[tuple[str, int]]) -> LabelSet:
+    """As many of each class, as far as there are; one in TESTED_SHARE of each is held out."""
+    order = random.Random(1)
+    distinct = [list(dict.fromkeys(rows)) for rows in by_class]
+    fewest = min(EACH, *map(len, distinct))
+    train: list[tuple[str, int]] = []
+    test: list[tuple[str, int]] = []
+    for kept in distinct:
+        order.shuffle(kept)
+        kept = kept[:fewest]
+        cut = max(1, len(kept) // TESTED_SHARE)
+        test += kept[:cut]
+        train += kept[cut:]
+    order.shuffle(train)
+    order.shuffle(test)
+    return LabelSet(classes, tuple(train), tuple(test))
+
+
+def _code() -> Iterator[str]:
+    """Blocks of lines without comments and strings over several lines, which are prose themselves."""
+    for document in load_builtin("python").documents:
+        for block in re.split(r"\n\s*\n", document):
+            if "#" not in block and '"""' not in block and "'''" not in block:
+                yield from _snippet(block)
+
+
+def _prose() -> Iterator[str]:
+    """Paragraphs that stand at the margin; what is indented there is code or grammar."""
+    for document in load_builtin("python-reference").documents:
+        for block in re.split(r"\n\s*\n", document):
+            lines = block.strip("\n").split("\n")
+            if not any(line.startswith(" ") for line in lines) and "::=" not in block and block[:1].isalpha():
+                yield from _snippet(block)
+
+
+def _snippet(block: str) -> Iterator[str]:
+    """Pieces on one line: the layout would give it away."""
+    text = " ".join(block.split())
+    for start in range(0, len(text), LONGEST):
+        piece = text[start : start + LONGEST]
+        if len(piece) >= SHORTEST and piece.isascii():
+            yield piece
+
+
+def list_labelled() -> list[CorpusSummary]:
+    """The built-in sets."""
+    return [
+        CorpusSummary(name, known.title, known.description, "labelled", None, None, None)
+        for name, known in LABELLED_INFO.items()
+    ]

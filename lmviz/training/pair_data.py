@@ -1,0 +1,151 @@
+"""Pairs of texts as batches, and how good a model is at them: what it writes for sources it has never seen.
+
+Shapes: B batch, S source time, T target time.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lmviz.config import RunConfig, TokenizerConfig, TrainingConfig
+from lmviz.corpora.pairs import Pair, PairSet, pair_set
+from lmviz.decoding.generate import evaluating
+from lmviz.decoding.translate import translate
+from lmviz.decoding.written import Written
+from lmviz.inspect.fields import right_share
+from lmviz.inspect.pair_metrics import character_error_rate, exact_match
+from lmviz.models.base import UNSCORED, Batch, LanguageModel
+from lmviz.models.pairs import PairModel
+from lmviz.tokenizers import BEGIN, END, Tokenizer, char_tokenizer, train_tokenizer
+from lmviz.training.made import Draws, MadeData
+
+TESTED = 256
+"""Held-out pairs of every validation: an exact match of one half is then known to 0.03 (one standard deviation)."""
+PROBED = 2000
+"""Pairs from which lengths and, where they are not known, vocabularies are taken."""
+LISTED = 200_000
+"""Pairs of a list that are all read for its vocabulary."""
+
+
+class PairData(MadeData):
+    """See MadeData. `tokenizer` is the target's, and knows the source's as `tokenizer.source`."""
+
+    def __init__(self, name: str, pairs: PairSet, tokenizer: Tokenizer) -> None:
+        self.name, self.pairs, self.tokenizer = name, pairs, tokenizer
+        assert tokenizer.source is not None
+        self.source_tokenizer = tokenizer.source
+        self.fingerprint = pairs.fingerprint
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "PairData":
+        return _prepared(config.corpus.name, config.tokenizer)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {"source_vocab_size": self.source_tokenizer.vocab_size}
+
+    @cached_property
+    def tests(self) -> list[Pair]:
+        """Those of every validation."""
+        return [self.pairs.test(i) for i in range(min(TESTED, self.pairs.test_size))]
+
+    @cached_property
+    def lengths(self) -> tuple[int, int]:
+        """Tokens of the longest source and target among some hundred pairs, <end> included."""
+        some = [self.pairs.train(i) for i in range(min(PROBED, self.pairs.train_size))] + self.tests
+        source = max(len(self.source_tokenizer.encode(pair.source)) for pair in some)
+        return source + 1, max(len(self.tokenizer.encode(pair.target)) for pair in some) + 1
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "fingerprint": self.fingerprint,
+            "vocab_size": self.tokenizer.vocab_size,
+            "train_pairs": self.pairs.train_size,
+            "test_pairs": self.pairs.test_size,
+            "validation_tokens": int(sum((batch.targets != UNSCORED).sum() for batch in self.validation_batches())),
+            **self.sizes,
+        }
+
+    def baselines(self) -> dict[str, Any]:
+        return {"uniform": float(np.log(self.tokenizer.vocab_size)), "ngram": {}, "counted_tokens": 0}
+
+    def batches(self, config: TrainingConfig, generator: torch.Generator) -> Draws:
+        def make(generator: torch.Generator) -> Batch:
+            chosen = torch.randint(self.pairs.train_size, (config.batch_size,), generator=generator)
+            return self.batch([self.pairs.train(i) for i in chosen.tolist()])
+
+        return Draws(make, generator, round(config.batch_size * self._mean_length))
+
+    @cached_property
+    def _mean_length(self) -> float:
+        some = self.batch([self.pairs.train(i) for i in range(min(256, self.pairs.train_size))])
+        return float((some.targets != UNSCORED).sum(1).double().mean())
+
+    def batch(self, pairs: Sequence[Pair]) -> Batch:
+        """Sources (B, S) that end with <end>; inputs <begin> and the target, targets the target and <end> (B, T)."""
+        targets = [self.tokenizer.encode(pair.target) for pair in pairs]
+        inputs = _padded([[BEGIN, *one] for one in targets], END)
+        wanted = _padded([[*one, END] for one in targets], UNSCORED)
+        return Batch(inputs, wanted, self.sources([pair.source for pair in pairs]))
+
+    def sources(self, texts: Sequence[str]) -> Tensor:
+        """(B, S)."""
+        return _padded([[*self.source_tokenizer.encode(text), END] for text in texts], END)
+
+    def validation_batches(self) -> list[Batch]:
+        return self._validation
+
+    @cached_property
+    def _validation(self) -> list[Batch]:
+        return [self.batch(self.tests)]
+
+    def measure(self, model: LanguageModel) -> tuple[float, dict[str, Any]]:
+        """`exact_match` and `character_error_rate` of what the model writes by itself, always its likeliest token; and
+        `right_share`, where the right places of a source are known: the attention that lies on them.
+        """
+        (batch,) = self.validation_batches()
+        with evaluating(model):
+            losses = model.token_losses(batch)[batch.targets != UNSCORED]
+        written = self.write(model, [pair.source for pair in self.tests])
+        outputs, targets = [one.text for one in written], [pair.target for pair in self.tests]
+        columns: dict[str, Any] = {
+            "exact_match": exact_match(outputs, targets),
+            "character_error_rate": character_error_rate(outputs, targets),
+        }
+        if self.pairs.aligned and written[0].attention is not None:
+            columns["right_share"] = right_share(written, self.tests)
+        return float(losses.double().mean()), columns
+
+    def write(self, model: LanguageModel, sources: Sequence[str]) -> list[Written]:
+        """What the model makes of sources."""
+        assert isinstance(model, PairModel)
+        return translate(model, self.tokenizer, self.sources(sources), 2 * self.lengths[1] + 5)
+
+    def sample(self, model: LanguageModel) -> tuple[str, str]:
+        pair = self.tests[0]
+        (written,) = self.write(model, [pair.source])
+        return pair.source, written.text
+
+
+@lru_cache(maxsize=8)
+def _prepared(name: str, tokenizer: TokenizerConfig) -> PairData:
+    pairs = pair_set(name)
+    if pairs.source_symbols and tokenizer.kind == "char":
+        source, target = char_tokenizer(pairs.source_symbols), char_tokenizer(pairs.target_symbols)
+    else:
+        train = [pairs.train(i) for i in range(min(LISTED, pairs.train_size))]
+        test = [pairs.test(i) for i in range(min(LISTED, pairs.test_size))]
+        source = train_tokenizer(tokenizer, [p.source for p in train], [p.source for p in test])
+        target = train_tokenizer(tokenizer, [p.target for p in train], [p.target for p in test])
+    target.source = source
+    return PairData(name, pairs, target)
+
+
+def _padded(rows: Sequence[Sequence[int]], filler: int) -> Tensor:
+    """(B, longest) int64."""
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
