@@ -42,6 +42,9 @@ MODEL_PRESETS: dict[str, dict[Size, dict[str, int]]] = {
 }
 """kind -> size -> model settings."""
 
+TEXT_KINDS = tuple(kind for kind in MODEL_PRESETS if kind not in (*PAIR_KINDS, "bert"))
+"""Kinds that learn to go on with a text, so that their losses can be compared."""
+
 _LINEAR = {"schedule": "linear", "batch_size": 64}
 _ATTENTION = _LINEAR | {"warmup_steps": 20, "learning_rate": 5e-3}
 _TRANSFORMER = _LINEAR | {"warmup_steps": 200, "beta2": 0.98, "learning_rate": 3e-3}

@@ -20,6 +20,7 @@ from lmviz.inspect.score import score
 from lmviz.jobs import gradient_questions
 from lmviz.jobs.gates import GATE_QUESTIONS
 from lmviz.jobs.of_run import Answer, in_pieces, model_of
+from lmviz.jobs.pair_questions import PAIR_QUESTIONS
 from lmviz.limits import MAX_GRADIENT_LENGTH
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED
@@ -152,5 +153,6 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "run_gradients": ask_run_gradients,
     "dependence": ask_dependence,
     **GATE_QUESTIONS,
+    **PAIR_QUESTIONS,
     "task_example": ask_task_example,
 }

@@ -10,7 +10,7 @@ from lmviz.config import CorpusConfig, RecordingConfig, RunConfig, TokenizerConf
 from lmviz.costs import check_costs
 from lmviz.errors import ConfigError, CorpusError, LmvizError
 from lmviz.limits import MAX_CARDS, MAX_SEEDS
-from lmviz.presets import MODEL_PRESETS, SIZES, preset
+from lmviz.presets import SIZES, TEXT_KINDS, preset
 from lmviz.settings import validated
 from lmviz.ui import cache
 from lmviz.ui.errors import error_words, show_error
@@ -120,7 +120,7 @@ def _card(
     index: int, corpus: CorpusConfig, tokenizer: TokenizerConfig, steps: int, seed: int
 ) -> tuple[RunConfig, str] | None:
     """What the card is set to, and the key of its controls; None for an empty card."""
-    kinds = [None, *MODEL_PRESETS]
+    kinds = [None, *TEXT_KINDS]
     kind = st.selectbox(
         _("Architecture {number}").format(number=index + 1), kinds, kinds.index(DEFAULT_KINDS[index]),
         format_func=lambda k: label(k) if k else _("none"), key=f"kind_{index}", persist_state="session",
