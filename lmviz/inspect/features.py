@@ -93,6 +93,29 @@ class Reading:
         return np.array(found, np.bool_)
 
     @cached_property
+    def openings(self) -> Numbers:
+        """At a character that closes a bracket or quotes: the index of the one that opened it; -1 elsewhere (C,).
+
+        By the rules of `depth` and `quotes`. A closing bracket of another kind closes the bracket but has no opening.
+        """
+        found, stack = np.full(len(self.text), -1), list[int]()
+        quotes, opened = self.quotes, -1
+        for at, character in enumerate(self.text):
+            if character in BRACKETS:
+                stack.append(at)
+            elif character in _CLOSING and stack:
+                opening = stack.pop()
+                found[at] = opening if BRACKETS[self.text[opening]] == character else -1
+            elif character == "\n" and self.text[at - 1 : at] == "\n":
+                stack.clear()
+            inside = at > 0 and quotes[at - 1]
+            if quotes[at] and not inside:
+                opened = at
+            elif inside and not quotes[at] and character != "\n":
+                found[at] = opened
+        return found
+
+    @cached_property
     def python(self) -> tuple[Flags, Flags]:
         """Inside a string, and inside a comment (C,), by the rules of Python. An apostrophe in a word opens none."""
         string, comment = np.zeros((2, len(self.text)), np.bool_)
@@ -187,6 +210,20 @@ def token_labels(tokenizer: Tokenizer, tokens: NDArray[np.integer]) -> tuple[dic
         for name, grade in GRADES.items():
             grades[name][here] = grade(reading)[last]
     return flags, grades
+
+
+def token_openings(tokenizer: Tokenizer, tokens: NDArray[np.integer]) -> Numbers:
+    """At a token with a character that closes a bracket or quotes: the index of the token, before it, that opened it;
+    -1 elsewhere (N,). The last one counts where a token closes several.
+    """
+    found = np.full(len(tokens), -1)
+    for start, text, ends in _documents(tokenizer, tokens.tolist()):
+        openings = Reading(text).openings
+        closing = np.flatnonzero(openings >= 0)
+        here, there = (np.searchsorted(ends, at, "right") for at in (closing, openings[closing]))
+        apart = there < here
+        found[start + here[apart]] = start + there[apart]
+    return found
 
 
 def _in_token(found: Flags, ends: Numbers) -> Flags:
