@@ -18,6 +18,7 @@ from lmviz.decoding.generate import generate
 from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
 from lmviz.jobs import gradient_questions
+from lmviz.jobs.attention import ATTENTION_QUESTIONS
 from lmviz.jobs.gates import GATE_QUESTIONS
 from lmviz.jobs.of_run import Answer, in_pieces, model_of
 from lmviz.jobs.pair_questions import PAIR_QUESTIONS
@@ -154,5 +155,6 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     "dependence": ask_dependence,
     **GATE_QUESTIONS,
     **PAIR_QUESTIONS,
+    **ATTENTION_QUESTIONS,
     "task_example": ask_task_example,
 }

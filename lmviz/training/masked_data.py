@@ -69,7 +69,8 @@ class MaskedData(MadeData):
 
     def _windows(self, tokens: np.ndarray[Any, Any], starts: Tensor) -> Tensor:
         """(B, T), <begin> first."""
-        rows = tokens[starts.numpy()[:, None] + np.arange(self.length - 1)].astype(np.int64)
+        offsets = np.arange(min(self.length - 1, len(tokens)))
+        rows = tokens[starts.numpy()[:, None] + offsets].astype(np.int64)
         return torch.cat([torch.full((len(rows), 1), BEGIN), torch.from_numpy(rows)], 1)
 
     def hide(self, windows: Tensor, generator: torch.Generator) -> Batch:
@@ -95,15 +96,17 @@ class MaskedData(MadeData):
 
     @cached_property
     def _validation(self) -> list[Batch]:
-        tokens, inside = self.text.validation, self.length - 1
-        inside = min(inside, len(tokens))
-        count = max(1, min(self.eval_tokens // self.length, len(tokens) // inside))
-        starts = torch.from_numpy(np.linspace(0, len(tokens) - inside, count).astype(np.int64))
-        generator = torch.Generator().manual_seed(TEST_SEED)
-        hidden = self.hide(self._windows(tokens, starts), generator)
+        hidden = self.hide(self.whole_windows(self.eval_tokens), torch.Generator().manual_seed(TEST_SEED))
         size = evaluation_batch_size(self.tokenizer.vocab_size, self.length)
         pairs = zip(torch.split(hidden.inputs, size), torch.split(hidden.targets, size), strict=True)
         return [Batch(inputs, targets) for inputs, targets in pairs]
+
+    def whole_windows(self, tokens: int) -> Tensor:
+        """About so many held-out tokens, spread over the text, nothing hidden (B, T)."""
+        text, inside = self.text.validation, min(self.length - 1, len(self.text.validation))
+        count = max(1, min(tokens // self.length, len(text) // inside))
+        starts = torch.from_numpy(np.linspace(0, len(text) - inside, count).astype(np.int64))
+        return self._windows(text, starts)
 
     def measure(self, model: LanguageModel) -> tuple[float, dict[str, Any]]:
         """Loss in nats a hidden token, and `accuracy`: the share that is guessed right."""

@@ -33,6 +33,8 @@ PAGES = {
         ("gradients", N_("Gradients"), ":material/trending_down:"),
         ("memory", N_("Memory"), ":material/psychology:"),
         ("gates", N_("Gates"), ":material/sensor_door:"),
+        ("seq2seq", N_("Seq2Seq"), ":material/swap_horiz:"),
+        ("attention", N_("Attention"), ":material/visibility:"),
     ],
     N_("Write"): [("generate", N_("Generate"), ":material/edit_note:")],
 }

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from lmviz.ui.gates.asking import asked
+from lmviz.ui.asking import asked
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.places import line
 from lmviz.ui.gates.scene import Scene

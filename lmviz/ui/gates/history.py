@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from lmviz.ui.gates.asking import asked
+from lmviz.ui.asking import asked
 from lmviz.ui.gates.scene import Scene
 from lmviz.ui.i18n import _
 

@@ -7,10 +7,10 @@ import numpy as np
 import streamlit as st
 
 from lmviz.errors import ConfigError
+from lmviz.ui.asking import asked
 from lmviz.ui.chart import chart
 from lmviz.ui.errors import markdown_safe, show_error
 from lmviz.ui.figures.hold import losses_figure, next_figure
-from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.holding import HOLDS, OWN, UNITS_OFF, holds, parse_units, possible
 from lmviz.ui.gates.maps import place_names
 from lmviz.ui.gates.names import signal_name

@@ -7,11 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from lmviz.inspect.features import FEATURES
+from lmviz.ui.asking import asked
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.meaning import Judged, JudgedWords, meaning_figure, meaning_history_figure
 from lmviz.ui.gates import meaning_words as words
-from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.history import history
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene

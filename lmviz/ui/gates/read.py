@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from lmviz.inspect.features import FEATURES
 from lmviz.packing import unpack
+from lmviz.ui.asking import asked
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.gates import Line, MapWords, signal_map, unit_figure
 from lmviz.ui.gates import maps
-from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.contexts import contexts_panel
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene

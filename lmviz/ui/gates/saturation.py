@@ -7,10 +7,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from lmviz.packing import unpack
+from lmviz.ui.asking import asked
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.saturation import Course, Openness, course_figure, memory_figure, openness_figure
-from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.history import history
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.scene import Scene

@@ -6,11 +6,11 @@ from typing import Any
 import streamlit as st
 
 from lmviz.packing import unpack
+from lmviz.ui.asking import asked
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.gates import MapData, MapWords, signal_map
 from lmviz.ui.gates import maps
-from lmviz.ui.gates.asking import asked
 from lmviz.ui.gates.names import signal_name
 from lmviz.ui.gates.places import line
 from lmviz.ui.gates.scene import Scene

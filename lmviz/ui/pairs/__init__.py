@@ -1,0 +1,1 @@
+"""The page Seq2Seq."""
