@@ -116,7 +116,9 @@ ON_CORPUS: dict[tuple[str, str], dict[str, dict[str, Any]]] = {
 """(kind, corpus) -> sections that go on top of the kind's."""
 
 
-def preset(kind: str, size: Size = "small", *, name: str = "", **sections: dict[str, Any]) -> RunConfig:
+def preset(
+    kind: str, size: Size = "small", *, name: str = "", group: str = "", **sections: dict[str, Any]
+) -> RunConfig:  # fmt: skip
     """The configuration of a kind at a size, on the corpus that `sections` name or the kind's own; `sections`
     (corpus={...}, training={...}) go on top.
 
@@ -125,6 +127,7 @@ def preset(kind: str, size: Size = "small", *, name: str = "", **sections: dict[
     """
     values: dict[str, Any] = {
         "name": name,
+        "group": group,
         "model": {"kind": kind, **MODEL_PRESETS[kind][size]},
         "training": dict(TRAINING_PRESETS[kind][size]),
         "recording": dict(RECORDING_PRESETS.get(kind, {})),

@@ -11,12 +11,16 @@ from pathlib import Path
 
 from lmviz.checkpoints import checkpoint_path
 from lmviz.config import RunConfig
+from lmviz.finetune import WEIGHTS, finetune
 from lmviz.memory import UPDATES, VALIDATIONS, cell_of, memory_configs
 from lmviz.presets import preset
 from lmviz.runs import SAMPLES, Run, Store
 from lmviz.training.foreground import train_here
 
 MEMORY_GROUP = "sample-memory"
+PAIR_GROUP = "sample-pairs"
+REPEAT_GROUP = "sample-repeat"
+FINETUNED = "sample-bert-labels"
 RECORDING = {"checkpoints": 7, "weights": "float16", "sample_tokens": 160}
 
 
@@ -35,7 +39,39 @@ def sample_configs() -> dict[str, RunConfig]:
         "lstm", name="LSTM, Python", corpus={"name": "python"}, training={"steps": 4000, "context_length": 128},
         recording=RECORDING,
     )  # fmt: skip
-    return configs | memory_samples()
+    return configs | pair_samples() | attention_samples() | memory_samples()
+
+
+def pair_samples() -> dict[str, RunConfig]:
+    """English dates, with and without attention, and by a Transformer."""
+    kinds = {"seq2seq": 6, "seq2seq-attention": 14, "transformer": 4}
+    return {
+        f"sample-dates-{kind}": preset(
+            kind, group=PAIR_GROUP if kind != "transformer" else "", recording=RECORDING | {"checkpoints": checkpoints},
+            training={"seed": 0},
+        )
+        for kind, checkpoints in kinds.items()
+    }  # fmt: skip
+
+
+def attention_samples() -> dict[str, RunConfig]:
+    """BERT and what it was fine-tuned for; repetition with one layer and with two."""
+    configs = {
+        "sample-bert": preset("bert", name="BERT", recording=RECORDING | {"checkpoints": 5}),
+        "sample-bert-labels": preset(
+            "bert", corpus={"name": "code-or-prose"}, recording=RECORDING | {"checkpoints": 2}
+        ),
+    }
+    for layers in (1, 2):
+        configs[f"sample-repeat-{layers}"] = preset(
+            "gpt",
+            name=f"GPT, {layers} layer{'s' * (layers > 1)}",
+            group=REPEAT_GROUP,
+            corpus={"name": "repeat"},
+            model={"num_layers": layers},
+            recording=RECORDING | {"checkpoints": 10},
+        )
+    return configs
 
 
 def memory_samples() -> dict[str, RunConfig]:
@@ -57,7 +93,8 @@ def _name(kind: str) -> str:
 def train_sample(name: str, config: RunConfig) -> None:
     """Train beside the old folder, then put the new one in its place."""
     with tempfile.TemporaryDirectory() as folder:
-        run = Store(Path(folder), samples=None).create(config)
+        store = Store(Path(folder), samples=None)
+        run = finetuned(store) if name == FINETUNED else store.create(config)
         train_here(run)
         if run.status().state != "finished":
             raise SystemExit(f"{name}: {run.status().error}")
@@ -66,10 +103,18 @@ def train_sample(name: str, config: RunConfig) -> None:
         shutil.copytree(run.path, SAMPLES / name)
 
 
+def finetuned(store: Store) -> Run:
+    """From the sample beside it, which has to be there already."""
+    settings = [f"recording.{key}={value}" for key, value in (RECORDING | {"checkpoints": 2}).items()]
+    run = Run(SAMPLES / "sample-bert", read_only=True)
+    return finetune(store, run, "code-or-prose", settings, name="BERT, code or prose")
+
+
 def strip(run: Run) -> None:
     """Leave only what is shown: no state to go on from, no lock, no process id."""
     shutil.rmtree(run.path / "resume", ignore_errors=True)
     (run.path / ".lock").unlink(missing_ok=True)
+    (run.path / WEIGHTS).unlink(missing_ok=True)
     if run.config().group == MEMORY_GROUP:
         for step in run.checkpoint_steps()[:-1]:
             checkpoint_path(run, step).unlink()

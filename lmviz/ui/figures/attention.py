@@ -179,8 +179,8 @@ def entropy_figure(
         },
         {
             "type": "scatter", "mode": "lines+markers", "name": name, "x": list(rows),
-            "y": np.round(values, 5).tolist(), "line": {"color": f"rgb({LINE_COLOR})", "width": 2}, "marker": {"size": 9, "color": marks},
-            "hovertemplate": hover,
+            "y": np.round(values, 5).tolist(), "line": {"color": f"rgb({LINE_COLOR})", "width": 2},
+            "marker": {"size": 9, "color": marks}, "hovertemplate": hover,
         },
     ], layout={
         "title": {"text": title}, "uirevision": key, "hovermode": "x", "margin": {"t": 26},
