@@ -62,19 +62,24 @@ def ask_score(store: Store, run: str, text: str, step: int | None = None) -> Ans
 
 
 def ask_estimate(store: Store, config: dict[str, Any], vocab_size: int) -> Answer:
-    """One piece: how long an update of this configuration takes here, measured on random tokens.
+    """One piece: how long an update of this configuration takes here, measured on random tokens, or on what it makes.
 
     {"parameters", "seconds_per_step"}; the best of three updates after one to warm up.
     """
     run_config = RunConfig.model_validate(config)
     training = run_config.training
-    model = build_model(run_config.model, vocab_size, training.context_length)
+    if run_config.has_text:
+        source: Any = torch.randint(vocab_size, (training.context_length * 20,)).numpy().astype("uint16")
+        sizes: dict[str, int] = {}
+    else:
+        data = yield from in_pieces(open_data(run_config))
+        source, sizes, vocab_size = data.source, data.sizes, data.tokenizer.vocab_size
+    model = build_model(run_config.model, vocab_size, training.context_length, **sizes)
     use_product(model, product_here())  # as its training would
     if model.learns_by == "counting":
         yield {"parameters": None, "seconds_per_step": None}
         return
-    tokens = torch.randint(vocab_size, (training.context_length * 20,)).numpy().astype("uint16")
-    trainer = Trainer(model, training, tokens)
+    trainer = Trainer(model, training, source)
     best = float("inf")
     for _ in range(4):
         best = min(best, trainer.advance().seconds)
