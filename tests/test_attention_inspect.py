@@ -233,10 +233,9 @@ def test_induction_on_random_text(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = torch.zeros(3, 4)
     for row in range(heads.REPEATS):
         for t in range(12, 24):
-            before = tokens[row].tolist().index(int(tokens[row, t])) if V - 3 >= 12 else t - 12
-            expected += weights[:, row, :, t, before + 1]
+            expected += weights[:, row, :, t, tokens[row].tolist().index(int(tokens[row, t])) + 1]
     np.testing.assert_allclose(found, expected / (12 * heads.REPEATS), atol=1e-6)
-    assert tokens.min() >= 3 and (V - 3 < 12 or all(len(set(row[:12].tolist())) == 12 for row in tokens))
+    assert tokens.min() >= 3 and all(len(set(row[:12].tolist())) == 12 for row in tokens)
     few = heads.induction_on_random(model, torch.tensor([3, 4]), torch.Generator().manual_seed(1))
     assert few.shape == (3, 4)
     even = torch.ones(24, 24).tril() / torch.arange(1, 25)[:, None]
@@ -244,6 +243,17 @@ def test_induction_on_random_text(monkeypatch: pytest.MonkeyPatch) -> None:
     for other, ids in ((bert(), torch.arange(3, V)), (gpt(3), torch.arange(3, V)), (model, torch.tensor([3]))):
         with pytest.raises(ConfigError):
             heads.induction_on_random(other, ids, torch.Generator())
+
+
+def test_induction_on_random_text_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One layer with a perfect induction head, one that looks a place too early, and one at the token before."""
+    eye, t = torch.eye(24), torch.arange(24)
+    made = torch.stack([eye[(t - back).clamp(min=0)] for back in (11, 12, 1)]).expand(heads.REPEATS, 3, 24, 24)
+    nothing = torch.empty(0)
+    seen = [Attended(nothing, nothing, nothing, nothing, made)]
+    monkeypatch.setattr(heads, "self_attention", lambda _model, _tokens: seen)
+    found = heads.induction_on_random(gpt(), torch.arange(3, V), torch.Generator())
+    assert found.tolist() == [[1, 0, 0]]
 
 
 def test_only_models_that_look_at_their_own_text() -> None:
