@@ -64,8 +64,8 @@ TASKS = ("remember-first", "copy", "adding", "repeat")
 """Corpora that are no texts but made anew for every batch; lmviz.corpora.tasks says what they are."""
 MEMORY_TASKS = TASKS[:3]
 """Those that ask for memory over a lag; `repeat` asks to go on as before."""
-REPEAT_LAG = 24
-"""Longest period of `repeat`, if nothing else is said."""
+REPEAT_LAG = 16
+"""Half the letters of a sequence of `repeat`, if nothing else is said."""
 PAIR_CORPORA = ("dates-en", "dates-zh", "numbers-en", "numbers-zh", "reverse", "names-en-zh")
 """Pairs of texts that are always there; lmviz.corpora.pairs says what they are."""
 LABELLED = ("code-or-prose",)
@@ -108,9 +108,9 @@ class CorpusConfig(Settings):
             )
         if self.name == "adding" and self.lag == 1:
             raise ConfigError(N_("adding marks two digits before the question: it needs a lag of 2 or more."))
-        if self.name == "repeat" and (self.mixed or (self.lag or 0) < 4):
+        if self.name == "repeat" and (self.mixed or (self.lag or 0) < 8):
             raise ConfigError(
-                N_("repeat draws its periods from half of lag up to lag: take a lag of 4 or more, not mixed.")
+                N_("repeat needs room for a passage that comes twice: take a lag of 8 or more, not mixed.")
             )
         return self
 

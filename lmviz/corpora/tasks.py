@@ -115,19 +115,19 @@ TASK: dict[str, Task] = {
     ),
     "repeat": Task(
         title=N_("Repeat"),
-        description=N_("Random letters, then the same ones again: go on as before."),
+        description=N_("Random letters, and some of them in a row once more: go on as before."),
         definition=N_(
-            "Random letters out of 40, as many as the period, again and again until there are 2 x lag of them. The"
-            " period of each sequence is drawn from lag / 2 to lag, so that a place alone tells nothing. Scored is what"
-            " was seen a period ago, from the second letter of the repetition on. After Olsson et al. 2022: what does"
-            " it is an attention head that looks for what came after the same letter before, an induction head."
+            "2 x lag random letters out of 40; a passage of lag / 4 to lag x 5/8 of them comes a second time, at a"
+            " random distance. Scored is the second time, from its second letter on. Whoever looks for what came after"
+            " the same letter before can answer; a fixed distance is of no use. After Olsson et al. 2022: attention"
+            " heads that do this are called induction heads."
         ),
         symbols=REPEATED,
         length=lambda lag: 2 * lag,
         scored=1,
         chance=1 / len(REPEATED),
         guess_loss=math.log(len(REPEATED)),
-        shortest_lag=4,
+        shortest_lag=8,
     ),
 }
 """Name -> task, in the order of config.TASKS."""

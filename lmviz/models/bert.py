@@ -19,6 +19,7 @@ from lmviz.models.attention import Block, attention_signals, stacked, watched
 from lmviz.models.base import LanguageModel, State, without_dropout
 from lmviz.models.init import GPT2_STD
 from lmviz.models.linear import Linear, Product, linear
+from lmviz.models.pairs import END_OF_SOURCE, source_mask
 from lmviz.models.positions import Embedding
 
 
@@ -75,11 +76,14 @@ class BERT(LanguageModel):
         return x if self.pre else self.norm(x)
 
     def hidden(self, tokens: Tensor) -> Tensor:
-        """(B, T) -> what the last block gives (B, T, D)."""
+        """(B, T) -> what the last block gives (B, T, D). Texts with labels end with <end>, and so does what pads them:
+        nothing looks at that. A running text has no padding.
+        """
         self._check_length(tokens.shape[1])
+        mask = source_mask(tokens)[:, None, None] if self.classes and (tokens == END_OF_SOURCE).any() else None
         x: Tensor = self.dropout(self.embed(tokens))
         for block in self.layers:
-            x = block(x)
+            x = block(x, mask)
         return self.norm(x) if self.pre else x
 
     def head(self, x: Tensor) -> Tensor:

@@ -60,5 +60,6 @@ def source_mask(source: Tensor) -> Tensor:
 
 
 def source_lengths(source: Tensor) -> Tensor:
-    """(B, S) -> tokens of each, the first <end> included (B,)."""
-    return (source == END_OF_SOURCE).int().argmax(1) + 1
+    """(B, S) -> tokens of each, the first <end> included (B,); all of them where there is none."""
+    ends = source == END_OF_SOURCE  # (B, S)
+    return torch.where(ends.any(1), ends.int().argmax(1) + 1, source.shape[1])

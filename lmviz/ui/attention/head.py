@@ -76,7 +76,7 @@ def first_text(run: Run) -> str:
         except LmvizError:
             return ""
     if config.corpus.name == "repeat":
-        return "qcMfhBxAtKejw" * 3
+        return "qcMfhBxAtKejwLqcMfhBxAtKejw"
     longest = config.training.context_length - 1
     return default_text(run, min(TEXT_TOKENS, longest))
 

@@ -36,9 +36,10 @@ def exposure_part(learners: Sequence[Learner]) -> None:
     )
     chart(figure, "pairs_exposure", height=340, csv="exposure", alt=title, caption=_(
         "On 512 held-out pairs with the newest kept weights. Solid: the model has read the right characters before"
-        " each place, as in training (teacher forcing). Dotted: it has read what it drew itself from its own distribution;"
-        " after a mistake it is where training never put it (exposure bias). “{name}” was at times shown its own"
-        " guesses while it learned (scheduled sampling, Bengio et al. 2015): tick it on the left, train, and compare."
+        " each place, as in training (teacher forcing). Dotted: it has read what it drew itself from its own"
+        " distribution; after a mistake it is where training never put it (exposure bias). “{name}” was at times shown"
+        " its own guesses while it learned (scheduled sampling, Bengio et al. 2015): tick it on the left, train, and"
+        " compare."
     ).format(name=_("attention, reads own guesses")))  # fmt: skip
 
 
