@@ -13,8 +13,8 @@ from lmviz.models import build_model
 from lmviz.models.base import LanguageModel
 from lmviz.models.cells import CELLS, Cell, NVSICell, RNNCell
 from lmviz.models.gpt import GPT
-from lmviz.models.positions import sinusoids
 from lmviz.models.gpt import build as build_gpt
+from lmviz.models.positions import sinusoids
 from lmviz.models.recurrent import build as build_recurrent
 
 V = 11
