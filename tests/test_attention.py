@@ -297,3 +297,13 @@ def test_dropout_acts_on_the_weights_in_training_only_and_never_while_watched() 
     with watched(attention):
         slow = attention(x)
     assert_equal(slow, attention.eval()(x))
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_dropout_acts_on_what_each_part_of_a_block_adds(norm: NormPlace) -> None:
+    block = randomised(Block(D, N, 0.5, cross=True, norm=norm)).train()
+    assert block.dropout.p == block.attention.dropout.p == block.cross_attention.dropout.p == 0.5
+    block.dropout.p = 1.0
+    x = noise(B, T, D)
+    expected = x if norm == "pre" else block.mlp_norm(block.cross_norm(block.attention_norm(x)))
+    assert_equal(block(x, None, noise(B, S, D)), expected)
