@@ -187,7 +187,7 @@ def test_the_seed_decides_the_weights(config: ModelConfig, tokens: Tensor) -> No
 
 def sizes(config: ModelConfig) -> dict[str, int]:
     heads = config.num_heads if isinstance(config, GPTConfig) else 0
-    layers = 0 if isinstance(config, NgramConfig) else config.num_layers
+    layers = getattr(config, "num_layers", 0)
     return {"time": 6, "query": 6, "key": 6, "token": V, "unit": 7, "layer": layers, "head": heads, "dimension": 4}
 
 
