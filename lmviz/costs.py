@@ -13,8 +13,8 @@ from lmviz.corpora.tasks import longest, mean_length
 from lmviz.errors import N_, ConfigError, CorpusError
 from lmviz.limits import MAX_ACTIVATIONS, MAX_PARAMETERS, MAX_STEP_OPERATIONS
 
-_PAIR_SOURCE = 64
-"""Tokens of a source, about, with each of which a token of the target is compared."""
+USUAL_PAIR = 32
+"""Tokens of a source or target, about. What a table really has is checked when it is read (check_pairs)."""
 
 
 def check_costs(config: RunConfig, vocab_size: int) -> None:
@@ -28,7 +28,7 @@ def check_costs(config: RunConfig, vocab_size: int) -> None:
             N_("The model has {count:,} parameters; {limit:,} are allowed. Make it narrower or give it fewer layers."),
             count=parameters, limit=MAX_PARAMETERS,
         )  # fmt: skip
-    tokens = training.batch_size * (longest(config.corpus) if config.corpus.is_task else training.context_length)
+    tokens = training.batch_size * _window(config)
     if 6 * parameters * tokens > MAX_STEP_OPERATIONS or tokens * _kept(config, vocab_size) > MAX_ACTIVATIONS:
         raise ConfigError(
             N_(
@@ -52,9 +52,27 @@ def check_task(config: RunConfig) -> None:
         )  # fmt: skip
 
 
-def check_longest(config: RunConfig, tokens: int) -> None:
-    """Raises ConfigError if a Transformer has learned places and too few of them for its pairs."""
-    context = config.training.context_length
+def _window(config: RunConfig) -> int:
+    """Tokens that an update reads of each sequence, at most; of pairs those of a usual target."""
+    if config.corpus.is_task:
+        return longest(config.corpus)
+    return USUAL_PAIR if config.reads_pairs else config.training.context_length
+
+
+def check_pairs(config: RunConfig, source: int, target: int) -> None:
+    """What can be told from the lengths of the longest pairs.
+
+    Raises:
+        ConfigError: a Transformer has learned places and too few of them, or a batch of such pairs is too large.
+    """
+    context, tokens = config.training.context_length, max(source, target)
+    batch, width = config.training.batch_size, getattr(config.model, "hidden_size", 0)
+    if batch * target * source * max(width, 1) > 4 * MAX_ACTIVATIONS:
+        raise ConfigError(
+            N_("A batch of {batch} of these pairs is too large: they have up to {source} and {target} tokens. Take a"
+               " smaller batch_size."),
+            batch=batch, source=source, target=target,
+        )  # fmt: skip
     if isinstance(config.model, TransformerConfig) and config.model.position == "learned" and context < tokens:
         raise ConfigError(
             N_("Pairs of {corpus} have up to {needed} tokens, and the model has {context} places."
@@ -106,6 +124,6 @@ def _kept(config: RunConfig, vocab_size: int) -> int:
     if isinstance(model, GPTConfig | BERTConfig | TransformerConfig):
         return head + model.num_layers * (16 * model.d_model + model.num_heads * config.training.context_length)
     if isinstance(model, PairRecurrentConfig):
-        return head + 2 * model.embedding_dim + 12 * model.hidden_size + _PAIR_SOURCE * model.hidden_size
+        return head + 2 * model.embedding_dim + 12 * model.hidden_size + USUAL_PAIR * model.hidden_size
     assert isinstance(model, RecurrentConfig)
     return head + model.embedding_dim + model.num_layers * model.hidden_size * (model.gates + 3)

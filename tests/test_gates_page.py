@@ -309,7 +309,7 @@ def test_a_text_that_is_another_one_now_is_said(places: Path, visit: Callable[..
 
 def test_a_run_on_a_task_says_that_it_has_no_held_out_text(places: Path, visit: Callable[..., AppTest]) -> None:
     app = visit("gates", run="sample-memory-lstm-20", part="meaning", text="ab")
-    assert not app.exception and any("has no text" in one.value for one in app.error)
+    assert not app.exception and any("learned no running text" in one.value for one in app.error)
 
 
 @pytest.mark.parametrize("text", ["a", " ", "\n", "🐈 f", "<b>\\textbf{$x$}", "def 你好"])

@@ -11,7 +11,7 @@ import torch
 from texts import prose
 from torch import nn
 
-from lmviz.config import RunConfig, TrainingConfig
+from lmviz.config import PAIR_KINDS, RunConfig, TrainingConfig
 from lmviz.errors import ConfigError, RunError
 from lmviz.models import MODELS, build_model
 from lmviz.runs import Run, Store
@@ -35,12 +35,16 @@ SMALL = {
     "gru": {"hidden_size": 16, "embedding_dim": 8, "num_layers": 2, "dropout": 0.2},
     "lstm": {"hidden_size": 16, "embedding_dim": 8, "dropout": 0.1},
     "gpt": {"d_model": 16, "num_heads": 2, "dropout": 0.1},
+    "seq2seq": {"hidden_size": 16, "embedding_dim": 8, "dropout": 0.1},
+    "seq2seq-attention": {"hidden_size": 16, "embedding_dim": 8, "dropout": 0.1},
+    "transformer": {"d_model": 16, "num_heads": 2, "dropout": 0.1},
+    "bert": {"d_model": 16, "num_heads": 2, "dropout": 0.1},
 }
 
 
 def small_config(kind: str, corpus: Path, steps: int = 40, **sections: dict) -> RunConfig:
     values = {
-        "corpus": {"name": str(corpus)},
+        "corpus": {"name": "dates-en" if kind in PAIR_KINDS else str(corpus)},
         "model": {"kind": kind, **SMALL[kind]},
         "training": {"steps": steps, "batch_size": 4, "context_length": 16, "learning_rate": 5e-3},
         "recording": {"sample_tokens": 5, "eval_tokens": 256, "log_every": 5},

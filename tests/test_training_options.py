@@ -13,7 +13,7 @@ from lmviz.checkpoints import load_model
 from lmviz.config import TokenizerConfig, TrainingConfig
 from lmviz.errors import ConfigError
 from lmviz.models import build_model
-from lmviz.models.base import LanguageModel
+from lmviz.models.base import Batch, LanguageModel
 from lmviz.models.cells import RNNCell
 from lmviz.models.recurrent import RecurrentModel
 from lmviz.runs import Store
@@ -147,10 +147,10 @@ def test_guesses_replace_inputs_with_the_stated_probability_and_follow_the_model
         model.head.bias[7] = 50.0
     inputs = torch.zeros(64, 40, dtype=torch.int64)
     state = model.initial_state(64)
-    assert torch.equal(with_guesses(model, inputs, state, 0.0), inputs)
-    all_own = with_guesses(model, inputs, state, 1.0)
+    assert torch.equal(with_guesses(model, Batch(inputs, inputs), state, 0.0), inputs)
+    all_own = with_guesses(model, Batch(inputs, inputs), state, 1.0)
     assert (all_own[:, 1:] == 7).all() and (all_own[:, 0] == 0).all()
-    share = (with_guesses(model, inputs, state, 0.3)[:, 1:] == 7).float().mean().item()
+    share = (with_guesses(model, Batch(inputs, inputs), state, 0.3)[:, 1:] == 7).float().mean().item()
     assert share == pytest.approx(0.3, abs=0.04)
     assert model.training
 
@@ -166,10 +166,10 @@ class Successor(RecurrentModel):
 def test_guesses_follow_what_was_read_before_own_guesses_included() -> None:
     model = Successor(20, [RNNCell(4, 4)], dropout=0.5)
     inputs = torch.full((3, 6), 11)
-    own = with_guesses(model, inputs, model.initial_state(3), 1.0)
+    own = with_guesses(model, Batch(inputs, inputs), model.initial_state(3), 1.0)
     assert own.tolist() == [[11, 12, 13, 14, 15, 16]] * 3
     torch.manual_seed(0)
-    mixed = with_guesses(model, torch.randint(20, (200, 30)), model.initial_state(200), 0.5)
+    mixed = with_guesses(model, Batch(*2 * [torch.randint(20, (200, 30))]), model.initial_state(200), 0.5)
     torch.manual_seed(0)
     text = torch.randint(20, (200, 30))
     follows = mixed[:, 1:] == (mixed[:, :-1] + 1) % 20
@@ -218,7 +218,7 @@ def test_bfloat16_keeps_float32_weights_and_a_similar_loss(store: Store, text_fi
     ("kind", "training", "words"),
     [
         ("gpt", {"batches": "streams"}, "Take windows"),
-        ("gpt", {"scheduled_sampling": 0.1}, "recurrent models"),
+        ("bert", {"scheduled_sampling": 0.1}, "one token after the other"),
         ("rnn", {"precision": "bfloat16"}, "gpt and lstm"),
     ],
 )

@@ -21,7 +21,7 @@ from lmviz.cli.common import (
     show,
     spoken,
 )
-from lmviz.config import LABELLED, RunConfig
+from lmviz.config import LABELLED, MEMORY_TASKS, RunConfig
 from lmviz.corpora.tasks import TASK
 from lmviz.errors import N_, ConfigError
 from lmviz.memory import CELLS, LAGS, UPDATES, memory_configs, results, table
@@ -171,7 +171,8 @@ def _train_config(
     given = [f"name={name}"]
     given += [f"training.steps={steps}"] if steps is not None else []
     given += [f"training.seed={seed}"] if seed is not None else []
-    usual = preset(model, size, corpus={"name": corpus}) if corpus else preset(model, size)
+    usual = preset(model, size, corpus={"name": corpus}) if corpus not in ("", *MEMORY_TASKS) else preset(model, size)
+    given += [f"corpus.name={corpus}"] if corpus in MEMORY_TASKS else []
     config = apply_settings(usual, [*given, *settings])
     if config.reads_pairs:
         return config.model_copy(update={"corpus": usable_pairs(config.corpus)})

@@ -2,7 +2,7 @@
 
 from lmviz.config import RunConfig
 from lmviz.corpora import LargeCorpus
-from lmviz.costs import check_longest, check_task, check_tokens
+from lmviz.costs import check_pairs, check_task, check_tokens
 from lmviz.runs import Run, write_json
 from lmviz.tokenizers import Tokenizer
 from lmviz.training.data import Data, check_fingerprint, load_data, open_corpus
@@ -79,7 +79,7 @@ def check_length(data: Data | MadeData, config: RunConfig) -> None:
     ConfigError unless the model's window holds a task's sequences, or the places of a Transformer its pairs.
     """
     if isinstance(data, PairData):
-        check_longest(config, max(data.lengths))
+        check_pairs(config, *data.lengths)
     elif isinstance(data, Data):
         check_tokens(len(data.train), len(data.validation), config)
     elif config.corpus.is_task:
