@@ -49,9 +49,9 @@ def controls() -> View:
     _examples(st.session_state[KEY + "pairs"])
     _own_table()
     st.pills(_("Models"), ALL_KINDS, selection_mode="multi", format_func=model_name, key=KEY + "models", wrap=True)
-    left, middle, right = st.columns(3, vertical_alignment="bottom")
-    left.selectbox(_("Cell"), ("gru", "lstm"), format_func=str.upper, key=KEY + "cell")
-    middle.selectbox(_("Updates"), LONGER, format_func=lambda n: f"× {n}", key=KEY + "longer", help=_(
+    st.segmented_control(_("Cell"), ("gru", "lstm"), format_func=str.upper, key=KEY + "cell", required=True)
+    left, right = st.columns(2, vertical_alignment="bottom")
+    left.selectbox(_("Updates"), LONGER, format_func=lambda n: f"× {n}", key=KEY + "longer", help=_(
         "1 is enough for dates. Numbers, names and your own pairs may want more."
     ))  # fmt: skip
     right.number_input(_("Seed"), 0, 9999, key=KEY + "seed", help=_("Draws the initial weights and the pairs."))

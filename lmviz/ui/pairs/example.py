@@ -13,7 +13,6 @@ from lmviz.packing import unpack
 from lmviz.ui.asking import asked
 from lmviz.ui.attention.heads import place_names
 from lmviz.ui.chart import Click, chart
-from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.pairs import Curve, shares_figure
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember
@@ -74,11 +73,11 @@ def alignment_part(learners: Sequence[Learner]) -> None:
     columns = st.columns([3, 2], gap="large")
     with columns[0]:
         _answer(main, step, source, "first", map_too=True)
-        _share_course(main, step)
     with columns[1]:
         for number, other in enumerate(learners[1:], start=2):
             if other.run.checkpoint_steps():
                 _answer(other, other.run.checkpoint_steps()[-1], source, f"other_{number}", map_too=other.has_attention)
+        _share_course(main, step)
 
 
 def _answer(one: Learner, step: int, source: str, side: str, *, map_too: bool) -> None:
@@ -202,8 +201,7 @@ def edit_part(learners: Sequence[Learner]) -> None:
     )  # fmt: skip
     if answer is None:
         return
-    st.subheader(_edit_finding(plain_answer, answer, forced), anchor=False)
-    _edit_map(one, step, answer, source, forced)
+    _edit_map(one, step, plain_answer, answer, source, forced)
     if forced:
         st.button(
             _("Give it back its own attention"), icon=":material/undo:", key="pairs_undo", on_click=_forget_forced
@@ -213,16 +211,20 @@ def edit_part(learners: Sequence[Learner]) -> None:
 def _edit_finding(before: dict[str, Any], after: dict[str, Any], forced: dict[int, int]) -> str:
     if not forced:
         return _("It writes “{text}”. Click in the map: where should a character have looked?").format(
-            text=markdown_safe(before["text"])
+            text=before["text"]
         )
     if before["text"] == after["text"]:
-        return _("It still writes “{text}”").format(text=markdown_safe(after["text"]))
-    return _("“{before}” becomes “{after}”").format(
-        before=markdown_safe(before["text"]), after=markdown_safe(after["text"])
+        return _("With {moved} of its looks moved it still writes “{text}”").format(
+            moved=len(forced), text=after["text"]
+        )
+    return _("With {moved} of its looks moved “{before}” becomes “{after}”").format(
+        moved=len(forced), before=before["text"], after=after["text"]
     )
 
 
-def _edit_map(one: Learner, step: int, answer: dict[str, Any], source: str, forced: dict[int, int]) -> None:
+def _edit_map(
+    one: Learner, step: int, before: dict[str, Any], answer: dict[str, Any], source: str, forced: dict[int, int]
+) -> None:
     attention = unpack(answer["attention"])
 
     def clicked(event: Click) -> None:
@@ -230,12 +232,10 @@ def _edit_map(one: Learner, step: int, answer: dict[str, Any], source: str, forc
         if isinstance(point, list) and len(point) == 2:
             st.session_state[FORCED] = {**forced, int(point[0]): int(point[1])}
 
-    title = _("Where it looks: all of {count} rows as the model wants, but for {moved}").format(
-        count=len(answer["target"]), moved=len(forced)
-    )
+    title = _edit_finding(before, answer, forced)
     figure = alignment_figure(
-        attention, place_names(answer["target"]), place_names(answer["source"]), None, title=title, x=_("source"),
-        y=_("written"), key=f"edit {one.run.id} {source}", forced=forced,
+        attention, place_names(answer["target"]), place_names(answer["source"]), None, title=plain(title),
+        x=_("source"), y=_("written"), key=f"edit {one.run.id} {source}", forced=forced,
         hover=_("let “{row}” look at “{column}”").format(row="%{y}", column="%{x}"),
     )  # fmt: skip
     chart(

@@ -8,7 +8,7 @@ from typing import Any
 from lmviz.config import RunConfig
 from lmviz.lines import Line
 from lmviz.runs import Run, Status
-from lmviz.ui.i18n import _, listed
+from lmviz.ui.i18n import _
 from lmviz.ui.pairs.names import model_name
 from lmviz.ui.pairs.view import kind_of
 
@@ -64,15 +64,15 @@ def finding(learners: Sequence[Learner]) -> str:
     parts = []
     for one in learners:
         if solved := one.solved:
-            words = _("{name} solves it in {seconds} s")
+            words = _("{name}: solved in {seconds} s")
             parts.append(words.format(name=one.name, seconds=f"{solved['seconds']:.0f}"))
         elif one.lines:
-            words = _("{name} has {share} right after {seconds} s")
+            words = _("{name}: {share} right after {seconds} s")
             last: dict[str, Any] = dict(one.lines[-1])
             parts.append(
                 words.format(name=one.name, share=f"{last['exact_match']:.0%}", seconds=f"{last['seconds']:.0f}")
             )
-    return _capital(listed(parts))
+    return _capital("; ".join(parts))
 
 
 def _capital(text: str) -> str:

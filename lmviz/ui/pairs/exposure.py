@@ -11,14 +11,16 @@ from lmviz.ui.chart import chart
 from lmviz.ui.figures.pairs import Curve, losses_by_place_figure
 from lmviz.ui.i18n import _
 from lmviz.ui.pairs.experiment import Learner
+from lmviz.ui.pairs.moment import seconds_control, step_at
 from lmviz.ui.pairs.names import model_style
 
 
 def exposure_part(learners: Sequence[Learner]) -> None:
+    seconds = seconds_control(learners)
     found = []
     for one in learners:
-        steps = one.run.checkpoint_steps()
-        answer = steps and asked("pair_exposure", _("Reading and writing"), run=one.run.id, step=steps[-1])
+        step = step_at(one, seconds)
+        answer = None if step is None else asked("pair_exposure", _("Reading and writing"), run=one.run.id, step=step)
         if answer:
             found.append((one, answer))
     if not found:
@@ -40,7 +42,7 @@ def exposure_part(learners: Sequence[Learner]) -> None:
         " distribution; after a mistake it is where training never put it (exposure bias). “{name}” was at times shown"
         " its own guesses while it learned (scheduled sampling, Bengio et al. 2015): tick it on the left, train, and"
         " compare."
-    ).format(name=_("attention, reads own guesses")))  # fmt: skip
+    ).format(name=_("with attention, reads own guesses")))  # fmt: skip
 
 
 def _finding(found: Sequence[tuple[Learner, dict[str, Any]]]) -> str:

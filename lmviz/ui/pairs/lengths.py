@@ -11,14 +11,18 @@ from lmviz.ui.errors import plain_cell
 from lmviz.ui.figures.pairs import Curve, shares_figure
 from lmviz.ui.i18n import _
 from lmviz.ui.pairs.experiment import Learner
+from lmviz.ui.pairs.moment import seconds_control, step_at
 from lmviz.ui.pairs.names import model_style
 
 
 def lengths_part(learners: Sequence[Learner]) -> None:
+    seconds = seconds_control(learners)
     found = []
     for one in learners:
-        steps = one.run.checkpoint_steps()
-        report = steps and asked("pair_report", _("Translating held-out sources"), run=one.run.id, step=steps[-1])
+        step = step_at(one, seconds)
+        report = (
+            None if step is None else asked("pair_report", _("Translating held-out sources"), run=one.run.id, step=step)
+        )
         if report:
             found.append((one, report))
     if not found:

@@ -7,8 +7,9 @@ from lmviz.ui.theme import RunStyle, color, run_style
 
 def model_name(kind: str) -> str:
     names = {
-        "plain": _("without attention"), "additive": _("attention"), "multiplicative": _("multiplicative attention"),
-        "sampled": _("attention, reads own guesses"), "transformer": _("Transformer"),
+        "plain": _("without attention"), "additive": _("with attention"),
+        "multiplicative": _("with multiplicative attention"), "sampled": _("with attention, reads own guesses"),
+        "transformer": _("Transformer"),
     }  # fmt: skip
     return names[kind]
 
