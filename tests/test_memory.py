@@ -10,7 +10,7 @@ from test_cli import command as program
 from test_cli import environment, lmviz, place  # noqa: F401
 from test_training import interrupted, train
 
-from lmviz.config import GRUConfig, RunConfig
+from lmviz.config import TASKS, GRUConfig, RunConfig
 from lmviz.corpora.tasks import TEST_LAGS
 from lmviz.errors import ConfigError
 from lmviz.forks import fork
@@ -137,7 +137,7 @@ def test_a_task_is_trained_killed_and_resumed_like_a_text(place: Path) -> None: 
     assert branch["history"] == whole["history"]
     assert "accuracy" in lmviz(place, "train", "--model", "rnn", *settings, "--steps", "5").stdout
     listed = json.loads(lmviz(place, "corpora", "list", "--json").stdout)
-    assert {row["name"] for row in listed if row["kind"] == "task"} == {"remember-first", "copy", "adding"}
+    assert {row["name"] for row in listed if row["kind"] == "task"} == set(TASKS)
 
 
 def test_the_experiment_is_set_up_without_torch() -> None:

@@ -14,7 +14,7 @@ from lmviz.runs import Store
 @app.command()
 def generate(
     run: RunArgument,
-    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "",
+    prompt: Annotated[str, typer.Option(help="What the text begins with; of pairs the source.")] = "",
     strategy: Annotated[str, typer.Option(help="greedy or sample.")] = "sample",
     temperature: Annotated[float, typer.Option(help="Below 1 surer, above 1 wilder.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Only the k likeliest tokens.")] = None,
@@ -45,7 +45,7 @@ def generate(
     tokens = [token for piece in pieces for token in piece["tokens"]]
     text = "".join(token["piece"] for token in tokens)
     if not as_json:
-        return typer.echo(prompt + text)
+        return typer.echo(text if place.get(run).config().reads_pairs else prompt + text)
     show({
         "prompt": prompt, "text": text,
         "tokens": [{"id": t["id"], "text": t["piece"], "logprob": t["logprob"]} for t in tokens],

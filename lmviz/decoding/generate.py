@@ -5,7 +5,7 @@ Not beam search: that keeps several texts and lives in its own file when it come
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -49,7 +49,7 @@ class GeneratedToken:
 
 
 def generate(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig) -> Iterator[GeneratedToken]:
-    """Go on from <begin> and the prompt until <end>, which is the last record then, or max_new_tokens.
+    """Go on from <begin> and the prompt (of a pair: write the target of the source) until <end>, which is the last record then, or max_new_tokens.
 
     The same model, tokenizer and config give the same tokens. The model's training mode is as before whenever a
     record is handed out. Past its context_length a model forgets what is oldest, as its `step` does. The weights are
@@ -59,20 +59,43 @@ def generate(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig)
         ConfigError: the prompt has what the tokenizer does not know. At once, not at the first record.
         LmvizError: the model's logits are not finite.
     """
-    unknown = tokenizer.unknown_characters(config.prompt)
+    if not model.writes:
+        raise ConfigError(N_("BERT fills gaps in a text; it does not go on with one. Choose a model that writes."))
+    reads = tokenizer if not model.reads_source or tokenizer.source is None else tokenizer.source
+    unknown = reads.unknown_characters(config.prompt)
     if unknown:
         raise ConfigError(
             N_("The model has never read this: {characters}. Take it out of the prompt."),
             characters=" ".join(unknown[:_NAMED_CHARACTERS]) + (" ..." if len(unknown) > _NAMED_CHARACTERS else ""),
         )
-    return _generate(model, tokenizer, config, [BEGIN, *tokenizer.encode(config.prompt)])
+    if not model.reads_source:
+        return _generate(model, model.decoder, tokenizer, config, [BEGIN, *tokenizer.encode(config.prompt)])
+    source = torch.tensor([[*reads.encode(config.prompt), END]])
+    return _generate(model, lambda: SourceDecoder(model, source), tokenizer, config, [BEGIN])
+
+
+class SourceDecoder(Decoder):
+    """Writes the target of one source (1, S)."""
+
+    def __init__(self, model: LanguageModel, source: Tensor) -> None:
+        self.model = model
+        self.state = model.encode(source)
+
+    def prefill(self, tokens: Tensor) -> Tensor:
+        logits, self.state = self.model.read(tokens, self.state)
+        return logits[:, -1]
+
+    def step(self, tokens: Tensor) -> Tensor:
+        logits, self.state = self.model.step(tokens, self.state)
+        return logits
 
 
 def _generate(
-    model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig, history: list[int]
-) -> Iterator[GeneratedToken]:
+    model: LanguageModel, decoder: Callable[[], Decoder], tokenizer: Tokenizer, config: DecodingConfig,
+    history: list[int],
+) -> Iterator[GeneratedToken]:  # fmt: skip
     with evaluating(model):
-        writer = _Writer(model.decoder(), config, history)
+        writer = _Writer(decoder(), config, history)
     describe = _Describer(tokenizer)
     while not writer.done:
         with evaluating(model):

@@ -37,11 +37,11 @@ def exposure_part(learners: Sequence[Learner]) -> None:
         curves, title=title, x=_("place in the output"), y=_("loss of the right character, nats"), key="exposure"
     )
     chart(figure, "pairs_exposure", height=340, csv="exposure", alt=title, caption=_(
-        "On 512 held-out pairs with the newest kept weights. Solid: the model has read the right characters before"
-        " each place, as in training (teacher forcing). Dotted: it has read what it drew itself from its own"
-        " distribution; after a mistake it is where training never put it (exposure bias). “{name}” was at times shown"
-        " its own guesses while it learned (scheduled sampling, Bengio et al. 2015): tick it on the left, train, and"
-        " compare."
+        "On 512 held-out pairs, with the weights of each that were kept nearest to this time. Solid: the model has"
+        " read the right characters before each place, as in training (teacher forcing). Dotted: it has read what it"
+        " drew itself from its own distribution; after a mistake it is where training never put it (exposure bias)."
+        " “{name}” was at times shown its own guesses while it learned (scheduled sampling, Bengio et al. 2015): tick"
+        " it on the left, train, and compare."
     ).format(name=_("with attention, reads own guesses")))  # fmt: skip
 
 

@@ -20,9 +20,8 @@ def lengths_part(learners: Sequence[Learner]) -> None:
     found = []
     for one in learners:
         step = step_at(one, seconds)
-        report = (
-            None if step is None else asked("pair_report", _("Translating held-out sources"), run=one.run.id, step=step)
-        )
+        words = _("Translating held-out sources")
+        report = None if step is None else asked("pair_report", words, run=one.run.id, step=step)
         if report:
             found.append((one, report))
     if not found:
@@ -47,8 +46,9 @@ def _figure(found: Sequence[tuple[Learner, dict[str, Any]]]) -> None:
     title = _finding(found)
     figure = shares_figure(curves, title=title, x=_("characters of the source"), y=_("outputs right"), key="lengths")
     chart(figure, "pairs_lengths", height=320, csv="by-length", alt=title, caption=_(
-        "Share of right outputs to {count} held-out sources, in groups of about equally many by length, with the newest"
-        " kept weights of each. What is longer must go through the same one vector where there is no attention."
+        "Share of right outputs to {count} held-out sources, in groups of about equally many by length, with the"
+        " weights of each model that were kept nearest to this time. What is longer must go through the same one"
+        " vector where there is no attention."
     ).format(count=f"{found[0][1]['pairs']:,}"))  # fmt: skip
 
 

@@ -33,7 +33,8 @@ PARTS: dict[str, tuple[str, Part]] = {
 def seq2seq() -> None:
     cache.jobs()  # workers warm up while the person reads
     group = controls.restore()
-    left, right = st.columns([3, 8], gap="large")
+    with st.container(key="pairs"):
+        left, right = st.columns([3, 8], gap="large")
     with left:
         view = controls.controls()
         cost = st.empty()
