@@ -3,6 +3,8 @@
 A person's own table of two columns, text and label, is read like a table of pairs. No torch.
 """
 
+import ast
+import contextlib
 import hashlib
 import json
 import random
@@ -20,6 +22,9 @@ from lmviz.errors import N_, CorpusError
 MAX_CLASSES = 20
 SHORTEST, LONGEST = 40, 200
 """Characters of a snippet."""
+PROSE_SHARE = 0.93
+MODULES = 160
+"""Modules of the standard library that are read."""
 EACH = 3000
 """Snippets of each class, at most."""
 TESTED_SHARE = 10
@@ -93,29 +98,49 @@ def _split(classes: tuple[str, ...], *by_class: Iterable[tuple[str, int]]) -> La
 
 
 def _code() -> Iterator[str]:
-    """Blocks of lines without comments and strings over several lines, which are prose themselves."""
-    for document in load_builtin("python").documents:
-        for block in re.split(r"\n\s*\n", document):
-            if "#" not in block and '"""' not in block and "'''" not in block:
-                yield from _snippet(block)
+    """Functions without comments and docstrings, which are prose themselves."""
+    for tree in _modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and (body := _without_docstring(node)):
+                yield from _snippet(ast.unparse(ast.Module(body, [])))
 
 
 def _prose() -> Iterator[str]:
-    """Paragraphs that stand at the margin; what is indented there is code or grammar."""
-    for document in load_builtin("python-reference").documents:
-        for block in re.split(r"\n\s*\n", document):
-            lines = block.strip("\n").split("\n")
-            if not any(line.startswith(" ") for line in lines) and "::=" not in block and block[:1].isalpha():
-                yield from _snippet(block)
+    """Docstrings and the reference, as far as they are sentences."""
+    texts = list(load_builtin("python-reference").documents)
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.Module)
+    for tree in _modules():
+        texts += [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, kinds)]
+    for text in texts:
+        for block in re.split(r"\n\s*\n", text):
+            if not any(line.startswith(" ") for line in block.strip("\n").split("\n")):
+                yield from (piece for piece in _snippet(block) if _is_prose(piece))
+
+
+def _is_prose(text: str) -> bool:
+    """Nearly all letters, spaces and the marks of sentences."""
+    return text[:1].isalpha() and sum(c.isalpha() or c in " ,." for c in text) >= PROSE_SHARE * len(text)
+
+
+@lru_cache(maxsize=1)
+def _modules() -> tuple[ast.Module, ...]:
+    """Some of the standard library's, in its fixed random order."""
+    found = []
+    for document in load_builtin("python").documents[:MODULES]:
+        with contextlib.suppress(SyntaxError, ValueError):
+            found.append(ast.parse(document))
+    return tuple(found)
+
+
+def _without_docstring(node: ast.FunctionDef) -> list[ast.stmt]:
+    return node.body[1:] if ast.get_docstring(node) is not None else node.body
 
 
 def _snippet(block: str) -> Iterator[str]:
-    """Pieces on one line: the layout would give it away."""
-    text = " ".join(block.split())
-    for start in range(0, len(text), LONGEST):
-        piece = text[start : start + LONGEST]
-        if len(piece) >= SHORTEST and piece.isascii():
-            yield piece
+    """Its beginning, on one line: the layout would give it away."""
+    text = " ".join(block.split())[:LONGEST]
+    if len(text) >= SHORTEST and text.isascii():
+        yield text
 
 
 def list_labelled() -> list[CorpusSummary]:

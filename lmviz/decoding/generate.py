@@ -49,7 +49,8 @@ class GeneratedToken:
 
 
 def generate(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig) -> Iterator[GeneratedToken]:
-    """Go on from <begin> and the prompt (of a pair: write the target of the source) until <end>, which is the last record then, or max_new_tokens.
+    """Go on from <begin> and the prompt until <end>, which is the last record then, or max_new_tokens. Of a model that
+    reads a source the prompt is the source, and what is written is its target.
 
     The same model, tokenizer and config give the same tokens. The model's training mode is as before whenever a
     record is handed out. Past its context_length a model forgets what is oldest, as its `step` does. The weights are
