@@ -9,6 +9,7 @@ from lmviz.runs import Run
 from lmviz.ui import cache, player
 from lmviz.ui.attention import head
 from lmviz.ui.attention.heads import heads_part
+from lmviz.ui.attention.positions import positions_part
 from lmviz.ui.attention.scene import Scene, read_scene
 from lmviz.ui.errors import show_error
 from lmviz.ui.i18n import _
@@ -19,6 +20,7 @@ Part = Callable[[Scene], None]
 
 PARTS: dict[str, tuple[str, Part]] = {
     "heads": (N_("All heads"), heads_part),
+    "positions": (N_("Positions"), positions_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
