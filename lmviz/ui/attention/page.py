@@ -9,6 +9,8 @@ from lmviz.runs import Run
 from lmviz.ui import cache, player
 from lmviz.ui.attention import head
 from lmviz.ui.attention.heads import heads_part
+from lmviz.ui.attention.lens import lens_part
+from lmviz.ui.attention.off import off_part
 from lmviz.ui.attention.positions import positions_part
 from lmviz.ui.attention.scene import Scene, read_scene
 from lmviz.ui.errors import show_error
@@ -21,6 +23,8 @@ Part = Callable[[Scene], None]
 PARTS: dict[str, tuple[str, Part]] = {
     "heads": (N_("All heads"), heads_part),
     "positions": (N_("Positions"), positions_part),
+    "off": (N_("Heads off"), off_part),
+    "lens": (N_("Layer by layer"), lens_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
