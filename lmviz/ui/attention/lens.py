@@ -16,6 +16,8 @@ from lmviz.ui.tokens import visible_token
 
 SHORT = 12
 """Characters of a token in a cell."""
+MARKS = {"<begin>": "^", "<mask>": "?", "<end>": "$"}
+"""Special tokens in a cell."""
 CHARACTER, LEAST = 8, 24
 """Pixels of a character in a cell, and of the narrowest cell."""
 
@@ -103,15 +105,13 @@ def _grid(scene: Scene, answer: dict[str, Any], depths: list[str], query: int) -
 
 def _width(tokens: list[str], columns: int) -> int:
     """Pixels at which all columns can be read."""
-    longest = max(len(_short(token)) for token in tokens if token != "<begin>")
+    longest = max(len(_short(token)) for token in tokens)
     return 130 + columns * max(LEAST, CHARACTER * longest + 8)
 
 
 def _short(token: str) -> str:
     """In a cell."""
-    shown = visible_token(token)
-    if shown == "<begin>":
-        return "^"
+    shown = MARKS.get(token) or visible_token(token)
     return plain(shown if len(shown) <= SHORT else shown[: SHORT - 1] + "…")
 
 
@@ -131,13 +131,13 @@ def _hover(depth: str, answer: dict[str, Any], number: int, at: int) -> str:
 
 def _about(scene: Scene) -> str:
     words = [_(
-        "Above the columns the tokens read (^ is the beginning of the text), in each cell the likeliest one if the model"
-        " ended there; the darker on a light page, the brighter on a dark one, the surer. Underlined: right. Click on a"
-        " column to choose it."
+        "Above the columns the tokens read (^ is the beginning of the text), in each cell the likeliest one if the"
+        " model ended there; the further from the colour of the page, the surer. Underlined: right. Click on a column"
+        " to choose it."
     )]  # fmt: skip
     if scene.kind == "bert":
         words.append(
-            _("The framed token is hidden from the model; it sees all others, so that it need not guess them.")
+            _("The framed token is hidden from the model (?); it sees all others, so that it need not guess them.")
         )
     words.append(_(
         "The logit lens (nostalgebraist 2020) reads what flows between two layers with the model's last norm and output"

@@ -66,13 +66,13 @@ def guesses_figure(
             "type": "bar", "orientation": "h", "y": list(depths), "showlegend": False,
             "x": [float(f"{row[rank][1]:.4g}") if rank < len(row) else 0 for row in guesses],
             "text": names, "customdata": names, "textposition": "inside", "insidetextanchor": "middle", "textangle": 0,
-            "insidetextfont": {"color": "#ffffff"}, "constraintext": "none",
+            "insidetextfont": {"color": "#ffffff"}, "constraintext": "both",
             "marker": {"color": [color if name == right else "#5a666c" for name in names],
                        "line": {"color": SURFACE, "width": 1.5}},
             "hovertemplate": hover + "<extra></extra>",
         })  # fmt: skip
     return go.Figure(data=traces, layout={
-        "title": {"text": title}, "uirevision": key, "barmode": "stack", "bargap": 0.25, "margin": {"t": 8},
+        "title": {"text": title}, "uirevision": key, "barmode": "stack", "bargap": 0.25, "margin": {"t": 8, "r": 24},
         "uniformtext": {"mode": "hide", "minsize": 11},
         "xaxis": {"title": {"text": x}, "range": [0, 1], "tickformat": ".0%", "showgrid": True},
         "yaxis": {"type": "category", "categoryorder": "array", "categoryarray": list(depths)[::-1], "showgrid": False},
@@ -84,14 +84,14 @@ def depth_figure(
     kl_chosen: Sequence[float], color: str, *, title: str, y: str, y_kl: str, mean_name: str, chosen_name: str,
     key: str,
 ) -> go.Figure:  # fmt: skip
-    """Above, the chance of the right token by depth; below, how far each depth is from the end. chosen: may be empty."""
+    """Above, the chance of the right token by depth; below, how far each depth is from the end. chosen may be empty."""
     hover = "%{y:.4~g}<extra>%{fullData.name}</extra>"
     traces = [
         {
             "type": "scatter", "mode": "lines+markers", "name": name, "x": list(depths), "yaxis": axis,
             "y": [float(f"{value:.4g}") for value in values], "line": {"color": shade, "width": 2.2, "dash": dash},
             "marker": {"size": 7}, "hovertemplate": hover, "showlegend": axis == "y" or not chosen,
-            "legendgroup": name,
+            "legendgroup": name, "cliponaxis": False,
         }
         for values, kls, name, shade, dash in (
             (mean, kl, mean_name, MUTED, "solid"), (chosen, kl_chosen, chosen_name, color, "solid"),
