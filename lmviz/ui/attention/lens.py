@@ -56,9 +56,7 @@ def finding(answer: dict[str, Any], kind: str) -> str:
     if kind == "bert":
         return _("Layer by layer, what does it take each token for? The framed one is hidden from it")
     gains = np.diff(mean)
-    words = _(
-        "On average the right token has {first} after the embedding and {last} at the end; layer {layer} adds most"
-    )
+    words = _("The right token's mean chance: {first} at the embedding, {last} at the end; layer {layer} adds most")
     return words.format(first=f"{mean[0]:.0%}", last=f"{mean[-1]:.0%}", layer=int(gains.argmax()) + 1)
 
 

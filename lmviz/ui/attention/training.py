@@ -71,7 +71,7 @@ def _figures(scene: Scene, courses: list[Course]) -> None:
 
 
 def _figure(scene: Scene, one: Course, most: float, *, alone: bool) -> None:
-    title = _("Induction score of every head, and the loss") if alone else f"{one.name}: {appearance(one)}"
+    title = _("Induction score of every head, and the loss") if alone else f"{one.name} · {appearance(one)}"
     layers, heads = one.scores.shape[1:]
     lines = [
         HeadCourse(head_name(layer, head), layer, one.scores[:, layer, head].tolist())
@@ -113,4 +113,15 @@ def _caption(courses: list[Course]) -> str:
         words.append(
             _("The loss is that of the letters that can be known: from the second letter of the repetition on.")
         )
+        if any(not one.found and otherwise(one.run) for one in courses):
+            words.append(_(
+                "Where the loss has fallen and no head scores, the model repeats in another way, such as by heads that"
+                " look a fixed number of tokens back."
+            ))  # fmt: skip
     return " ".join(words)
+
+
+def otherwise(run: Run) -> bool:
+    """Whether a run on repetition does most of it, by whatever means: less than half of the loss at first."""
+    values = losses_of(run)[1].values
+    return bool(values) and values[-1] < values[0] / 2

@@ -50,8 +50,9 @@ def induction_figure(
         shown.add(trace["legendgroup"])
     all_steps = [*steps, *training.steps, *validation.steps]
     if uniform is not None:
+        ends = [place(min(all_steps)), place(max(all_steps))]
         traces.append({
-            "type": "scatter", "mode": "lines", "name": uniform_name, "x": [place(min(all_steps)), place(max(all_steps))],
+            "type": "scatter", "mode": "lines", "name": uniform_name, "x": ends,
             "y": [uniform, uniform], "line": {"color": MUTED, "width": 1}, "hoverinfo": "skip",
         })  # fmt: skip
     return go.Figure(data=traces, layout={
@@ -59,7 +60,7 @@ def induction_figure(
         "xaxis": steps_axis(all_steps, x),
         "yaxis": {"title": {"text": y}, "range": [0, 1.02]},
         "yaxis2": {"title": {"text": y_loss}, "overlaying": "y", "side": "right", "range": [0, most_loss * 1.05],
-                   "showgrid": False},
+                   "showgrid": False, "tickmode": "auto", "nticks": 6},
         "legend": {"y": -0.24, "yanchor": "top"}, "shapes": [moment_line(place(moment))],
     })  # fmt: skip
 
