@@ -18,6 +18,8 @@ SHORT = 12
 """Characters of a token in a cell."""
 MARKS = {"<begin>": "^", "<mask>": "?", "<end>": "$"}
 """Special tokens in a cell."""
+TOUCHED = "attention_lens_touched"
+"""In the session once a token has been chosen here."""
 CHARACTER, LEAST = 8, 24
 """Pixels of a character in a cell, and of the narrowest cell."""
 
@@ -29,7 +31,7 @@ def lens_part(scene: Scene) -> None:
             " a BERT."
         ), icon=":material/info:")  # fmt: skip
         return
-    query = query_known(scene)
+    query = _chosen(scene)
     masked = list(scene.masked) or ([query] if scene.kind == "bert" and query else [])
     answer = asked("attention_lens", _("Reading"), **scene.question, masked=masked)
     if answer is None:
@@ -43,6 +45,13 @@ def lens_part(scene: Scene) -> None:
         _guesses(scene, answer, depths, query)
     with right:
         _by_depth(scene, answer, depths, query)
+
+
+def _chosen(scene: Scene) -> int:
+    """The chosen token; of a gpt at first the last but one, as what comes after the last is not known."""
+    query = query_known(scene)
+    untouched = "query" not in st.query_params and TOUCHED not in st.session_state
+    return query - 1 if scene.kind == "gpt" and untouched and query > 0 else query
 
 
 def depth_names(layers: int) -> list[str]:
@@ -90,6 +99,7 @@ def _grid(scene: Scene, answer: dict[str, Any], depths: list[str], query: int) -
     def clicked(event: Click) -> None:
         place = event.get("x")
         if isinstance(place, int | float) and 0 <= place < len(right):
+            st.session_state[TOUCHED] = True
             choose_query(int(place))
 
     wide = _width([*answer["read"], *(place[0][0] for row in guesses for place in row)], len(right))
@@ -129,9 +139,9 @@ def _hover(depth: str, answer: dict[str, Any], number: int, at: int) -> str:
 
 def _about(scene: Scene) -> str:
     words = [_(
-        "Above the columns the tokens read (^ is the beginning of the text), in each cell the likeliest one if the"
-        " model ended there; the further from the colour of the page, the surer. Underlined: right. Click on a column"
-        " to choose it."
+        "Above the columns the tokens read (^ is the beginning of the text, $ its end), in each cell the likeliest one"
+        " if the model ended there; the further from the colour of the page, the surer. Underlined: right. Click on a"
+        " column to choose it."
     )]  # fmt: skip
     if scene.kind == "bert":
         words.append(

@@ -43,17 +43,25 @@ def off_part(scene: Scene) -> None:
     if answer is None:
         return
     title.subheader(finding(answer, off), anchor=False)
-    if "losses" in answer["plain"]:
-        _text(answer)
-        left, right = st.columns([4, 7], gap="large")
-        with left:
-            _next(scene, answer)
-        with right:
-            _writing(scene.text, answer, seed, some=bool(off))
+    if scene.kind == "gpt":
+        _changes(scene, answer, seed, some=bool(off))
     elif scene.kind == "transformer":
         _translation(scene, answer)
     else:
         st.caption(_("BERT goes on with no text: what it takes for hidden tokens is shown by the part about masks."))
+
+
+def _changes(scene: Scene, answer: dict[str, Any], seed: int, *, some: bool) -> None:
+    """Of a model that goes on with a text. some: a head is off."""
+    if not some:
+        _writing(scene.text, answer, seed, some=False)
+        return
+    _text(answer)
+    left, right = st.columns([4, 7], gap="large")
+    with left:
+        _next(scene, answer)
+    with right:
+        _writing(scene.text, answer, seed, some=True)
 
 
 def finding(answer: dict[str, Any], off: list[Head]) -> str:
@@ -193,7 +201,9 @@ def _writing(read: str, answer: dict[str, Any], seed: int, *, some: bool) -> Non
         names["off"] = _("Heads off: it goes on to write")
     for name, head in names.items():
         _passage(head, f'<span class="prompt">{prompt}</span>{html.escape(answer[name]["text"])}')
-    words = _("Up to {count} tokens after the text, temperature {temperature}, the same seed {seed} for both.")
+    words = _("Up to {count} tokens after the text, temperature {temperature}, seed {seed}.")
+    if some:
+        words = _("Up to {count} tokens after the text, temperature {temperature}, seed {seed} for both.")
     st.caption(words.format(count=WRITTEN, temperature=f"{TEMPERATURE:g}", seed=seed))
 
 

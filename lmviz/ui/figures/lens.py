@@ -41,7 +41,7 @@ def grid_figure(
             "hovertemplate": right_name + ": %{text}<extra></extra>",
         },
     ], layout={
-        "title": {"text": title}, "uirevision": key, "margin": {"l": 90, "r": 4, "t": 30, "b": 8},
+        "title": {"text": title}, "uirevision": key, "margin": {"l": 90, "r": 44, "t": 30, "b": 8},
         "xaxis": {"side": "top", "tickmode": "array", "tickvals": columns, "ticktext": list(read), "tickangle": 0,
                   "showline": False, "ticklen": 2, "tickfont": {"size": 12, "color": INK},
                   "range": [-0.5, len(read) - 0.5]},
@@ -90,8 +90,7 @@ def depth_figure(
         {
             "type": "scatter", "mode": "lines+markers", "name": name, "x": list(depths), "yaxis": axis,
             "y": [float(f"{value:.4g}") for value in values], "line": {"color": shade, "width": 2.2, "dash": dash},
-            "marker": {"size": 7}, "hovertemplate": hover, "showlegend": axis == "y" or not chosen,
-            "legendgroup": name, "cliponaxis": False,
+            "marker": {"size": 7}, "hovertemplate": hover, "legendgroup": name, "cliponaxis": False,
         }
         for values, kls, name, shade, dash in (
             (mean, kl, mean_name, MUTED, "solid"), (chosen, kl_chosen, chosen_name, color, "solid"),
@@ -99,6 +98,10 @@ def depth_figure(
         for values, axis in ((values, "y"), (kls, "y2"))
         if len(values)
     ]  # fmt: skip
+    named: set[Any] = set()
+    for trace in traces:
+        trace["showlegend"] = trace["name"] not in named
+        named.add(trace["name"])
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": key, "hovermode": "x", "margin": {"t": 8},
         "xaxis": {"type": "category", "anchor": "y2", "tickangle": 0},
