@@ -20,7 +20,7 @@ MARKS = {"<begin>": "^", "<mask>": "?", "<end>": "$"}
 """Special tokens in a cell."""
 TOUCHED = "attention_lens_touched"
 """In the session once a token has been chosen here."""
-CHARACTER, LEAST = 8, 24
+CHARACTER, LEAST = 8, 21
 """Pixels of a character in a cell, and of the narrowest cell."""
 
 

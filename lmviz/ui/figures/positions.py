@@ -84,7 +84,7 @@ def place_losses_figure(
     if beyond:
         notes.append({
             "x": (trained + last) / 2, "y": 0.5, "yref": "paper", "text": beyond, "showarrow": False,
-            "font": {"size": 13, "color": MUTED},
+            "textangle": -90, "font": {"size": 13, "color": MUTED},
         })  # fmt: skip
     if ends:
         shapes.append({
