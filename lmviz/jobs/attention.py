@@ -118,10 +118,10 @@ def ask_position_losses(store: Store, run: str, step: int | None = None) -> Answ
     yield from answers.position_losses(model, data.validation, FURTHER * model.context_length)
 
 
-def ask_attention_history(store: Store, run: str, until: int | None = None) -> Answer:
+def ask_attention_history(store: Store, run: str, until: int | None = None, since: int = 0) -> Answer:
     """The last piece: the induction score of every head at every kept moment; see attention_questions.history."""
     found = store.get(run)
-    steps = [step for step in found.checkpoint_steps() if until is None or step <= until]
+    steps = [step for step in found.checkpoint_steps() if since <= step and (until is None or step <= until)]
     _, tokenizer, _ = model_of(store, run, None)
     yield from answers.history(_kept(found, steps), len(steps), tokenizer)
 

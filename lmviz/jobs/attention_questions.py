@@ -313,12 +313,15 @@ def position_losses(model: LanguageModel, tokens: np.ndarray[Any, Any], longest:
 
 
 def history(models: Iterable[tuple[int, LanguageModel]], count: int, tokenizer: Tokenizer) -> Pieces:
-    """The last piece: {"moments": [{"step", "induction": (L, N)}, ...]}, oldest first."""
-    moments = []
+    """The last piece: {"moments": [{"step", "induction": (L, N)}, ...], oldest first, "uniform": what looking
+    everywhere alike scores, None without a moment}.
+    """
+    moments, uniform = [], None
     for step, model in models:
         moments.append({"step": step, "induction": _plain(induction_scores(model, tokenizer))})
+        uniform = uniform_on_random(model) if isinstance(model, GPT) else None
         yield {"done": len(moments) / count}
-    yield {"moments": sorted(moments, key=lambda moment: int(moment["step"]))}
+    yield {"moments": sorted(moments, key=lambda moment: int(moment["step"])), "uniform": uniform}
 
 
 def _plain(values: np.ndarray[Any, Any]) -> Any:

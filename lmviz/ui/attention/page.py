@@ -9,22 +9,32 @@ from lmviz.runs import Run
 from lmviz.ui import cache, player
 from lmviz.ui.attention import head
 from lmviz.ui.attention.heads import heads_part
+from lmviz.ui.attention.lens import lens_part
+from lmviz.ui.attention.off import off_part
+from lmviz.ui.attention.pair import arrive, awaiting, beside, has_arrived
+from lmviz.ui.attention.positions import positions_part
 from lmviz.ui.attention.scene import Scene, read_scene
+from lmviz.ui.attention.training import training_part
 from lmviz.ui.errors import show_error
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import switch
-from lmviz.ui.live import find, refresh_every
+from lmviz.ui.live import PACES, find, refresh_every
 
 Part = Callable[[Scene], None]
 
 PARTS: dict[str, tuple[str, Part]] = {
     "heads": (N_("All heads"), heads_part),
+    "positions": (N_("Positions"), positions_part),
+    "off": (N_("Heads off"), off_part),
+    "lens": (N_("Layer by layer"), lens_part),
+    "training": (N_("Over training"), training_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
 
 def attention() -> None:
     cache.jobs()  # workers warm up while the person reads
+    arrive()
     runs = head.attention_runs()
     if not runs:
         st.info(_("No model with attention heads has been trained yet. Train a GPT first."), icon=":material/school:")
@@ -46,7 +56,12 @@ def _pace(run: Run) -> float | None:
     """Seconds until the next look. A run that trains is followed by the parts that answer at once."""
     if player.playing():
         return player.FRAME_SECONDS
-    return refresh_every([run]) if st.session_state.get("attention_part", "heads") == "heads" else None
+    if awaiting():
+        return PACES[0]
+    followed = {"heads": lambda: [run], "training": lambda: beside(run)}.get(
+        str(st.session_state.get("attention_part"))
+    )
+    return refresh_every(followed()) if followed else None
 
 
 def _body(run_id: str, text: str, pace: float | None) -> None:
@@ -69,5 +84,5 @@ def _body(run_id: str, text: str, pace: float | None) -> None:
         show_error(error)
         return
     PARTS[part][1](scene)
-    if _pace(run) != pace:
+    if has_arrived() or _pace(run) != pace:
         st.rerun()
