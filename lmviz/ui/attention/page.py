@@ -10,6 +10,7 @@ from lmviz.ui import cache, player
 from lmviz.ui.attention import head
 from lmviz.ui.attention.heads import heads_part
 from lmviz.ui.attention.scene import Scene, read_scene
+from lmviz.ui.attention.steps import steps_part
 from lmviz.ui.errors import show_error
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import switch
@@ -19,6 +20,7 @@ Part = Callable[[Scene], None]
 
 PARTS: dict[str, tuple[str, Part]] = {
     "heads": (N_("All heads"), heads_part),
+    "steps": (N_("Three steps"), steps_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
