@@ -13,7 +13,7 @@ from lmviz.ui.attention.names import head_name
 from lmviz.ui.attention.scene import Scene
 from lmviz.ui.attention.selection import QUERY, choose_query, head_choice, query_known
 from lmviz.ui.attention.steps_words import Step, caption, equations, explained, finding
-from lmviz.ui.attention.text import in_figure, looking
+from lmviz.ui.attention.text import looking
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.errors import plain_cell
 from lmviz.ui.figures.attention_steps import Panel, mixed_figure, steps_figure
@@ -116,7 +116,7 @@ def _panels(step: Step, key: int) -> None:
                for hidden, weight in zip(step.later, shown["weights"], strict=True)]  # fmt: skip
     panels = [
         Panel(_("q·k: how well key and query match"), "q·k", shown["products"]), divided, masked,
-        Panel(_("3. Softmax: weights, which sum to 1"), _("weight"), weights),
+        Panel(_("3. Softmax: weights, which sum to 1"), _("weight"), weights, hidden="0"),
     ]  # fmt: skip
 
     def clicked(event: Click) -> None:
@@ -129,7 +129,7 @@ def _panels(step: Step, key: int) -> None:
     hover = _("{key}: {value}").format(key="%{x}", value="<b>%{y:.4f}</b>")
     figure = steps_figure(
         panels, place_names(scene.columns), step.later, own, key, title=title, x=_("token looked at (key)"),
-        hover=hover, hidden="−∞", uirevision=f"{scene.run.id} {scene.part} {len(scene.columns)}",
+        hover=hover, uirevision=f"{scene.run.id} {scene.part} {len(scene.columns)}",
     )  # fmt: skip
     chart(
         figure, "attention_steps_chart", height=470, on_event=clicked, alt=title, caption=caption(step),
@@ -142,14 +142,14 @@ def _mixed(step: Step) -> None:
     weighted, weights = np.array(step.shown["weighted"], np.float32), np.array(step.shown["weights"])
     order = [int(place) for place in np.argsort(-weights, kind="stable")[:TOP]]
     others = [place for place in range(len(weights)) if place not in order]
-    columns, names = step.scene.columns, place_names(step.scene.columns)
+    names = place_names(step.scene.columns)
     rows = [weighted[place] for place in order]
-    labels = [f"{weights[place]:.2f} · {in_figure(columns[place])}" for place in order]
     keys = [names[place] for place in order]
+    labels = [f"{name}: {weights[place]:.2f}" for name, place in zip(keys, order, strict=True)]
     if others:
         count = ngettext("{count} other", "{count} others", len(others)).format(count=len(others))
         rows.append(weighted[others].sum(0))
-        labels.append(f"{weights[others].sum():.2f} · {count}")
+        labels.append(f"{count}: {weights[others].sum():.2f}")
         keys.append(count)
     total = _("sum")
     title = ngettext(

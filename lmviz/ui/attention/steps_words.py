@@ -61,16 +61,14 @@ def entropy(weights: list[float]) -> float:
 def finding(step: Step) -> str:
     """The title of the steps: what the head does, or what has changed with a step switched off."""
     hidden = sum(step.later)
-    parts = []
-    if not step.scaled:
-        parts.append(_sharper(step))
     if not step.use_mask and hidden:
-        parts.append(_leak(step, hidden))
-    elif not step.use_mask:
-        parts.append(_("Nothing comes after “{token}”: the mask hides nothing from it").format(
-            token=in_figure(step.scene.rows[step.query])
-        ))  # fmt: skip
-    return ". ".join(parts) or _most(step)
+        return _leak(step, hidden)
+    if not step.scaled:
+        return _sharper(step)
+    if not step.use_mask:
+        words = _("Nothing comes after “{token}”: the mask hides nothing from it")
+        return words.format(token=in_figure(step.scene.rows[step.query]))
+    return _most(step)
 
 
 def _most(step: Step) -> str:
@@ -84,12 +82,9 @@ def _most(step: Step) -> str:
 
 def _sharper(step: Step) -> str:
     before, after = step.model["weights"], step.shown["weights"]
-    words = (
-        _("Not divided by {root}, the largest weight goes from {before} to {after}, the entropy from {nats} to {new}")
-        if step.use_mask or not any(step.later) else
-        _("Not divided by {root} and not masked, the largest weight goes from {before} to {after}, the entropy from"
-          " {nats} to {new}")
-    )  # fmt: skip
+    words = _(
+        "Not divided by {root}, the largest weight goes from {before} to {after}, the entropy from {nats} to {new} nats"
+    )
     return words.format(
         root=step.root, before=f"{max(before):.2f}", after=f"{max(after):.2f}", nats=f"{entropy(before):.2f}",
         new=f"{entropy(after):.2f}",
@@ -97,11 +92,22 @@ def _sharper(step: Step) -> str:
 
 
 def _leak(step: Step, hidden: int) -> str:
-    words = ngettext(
-        "Without the mask {share} of the attention goes to {count} later token",
-        "Without the mask {share} of the attention goes to {count} later tokens", hidden,
+    if step.scaled:
+        words = ngettext(
+            "Without the mask {share} of the attention goes to {count} later token",
+            "Without the mask {share} of the attention goes to {count} later tokens", hidden,
+        )  # fmt: skip
+    else:
+        words = ngettext(
+            "Without the mask {share} of the attention goes to {count} later token; not divided by {root} either, the"
+            " largest weight goes from {before} to {after}",
+            "Without the mask {share} of the attention goes to {count} later tokens; not divided by {root} either, the"
+            " largest weight goes from {before} to {after}", hidden,
+        )  # fmt: skip
+    return words.format(
+        share=f"{step.leaked:.0%}", count=hidden, root=step.root, before=f"{max(step.model['weights']):.2f}",
+        after=f"{max(step.shown['weights']):.2f}",
     )  # fmt: skip
-    return words.format(share=f"{step.leaked:.0%}", count=hidden)
 
 
 # ---- the caption ----
@@ -134,8 +140,8 @@ def _without_division(step: Step) -> str:
 
 def _without_mask(step: Step) -> str:
     words = _(
-        "“{next}”, which the model has to predict here, gets {weight}: it would see the answer. In training these"
-        " scores never counted, so nothing has taught the model what they should be."
+        "Among them is “{next}”, which the model has to predict here, with {weight}. Trained with this view it would"
+        " learn to copy the answer; this model was not, so nothing has taught it what these scores should be."
     )  # fmt: skip
     place = step.query + 1
     return words.format(next=visible_token(step.scene.rows[place]), weight=f"{step.shown['weights'][place]:.3f}")

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from lmviz.ui.figures.attention import LINE_COLOR, Array, ticks
 from lmviz.ui.figures.compact import compact
-from lmviz.ui.theme import ACCENT, DIVERGING, FINE, INK, MUTED
+from lmviz.ui.theme import ACCENT, DIVERGING, FINE, INK, MUTED, SURFACE
 
 GAP = 0.07
 """Between two panels, as a share of the height: room for the name of the lower one."""
@@ -25,18 +25,20 @@ class Panel:
     y: str
     values: Sequence[float | None]
     """None: hidden by the mask."""
+    hidden: str = "−∞"
+    """Said where there is no number."""
     off: bool = False
     """The step is switched off: its numbers are those before it."""
 
 
 def steps_figure(
     panels: Sequence[Panel], keys: Sequence[str], later: Sequence[bool], query: int | None, key: int, *, title: str,
-    x: str, hover: str, hidden: str, uirevision: str,
+    x: str, hover: str, uirevision: str,
 ) -> go.Figure:  # fmt: skip
     """Panels from top to bottom, all but the last on one scale; the last has weights.
 
     keys: names of the keys, each different. later: keys that the mask is there to hide. query: place of the token that
-    looks, if it is a key too. key: the chosen one. hover: `%{x}` and `%{y}`. hidden: what is said where the mask hides.
+    looks, if it is a key too. key: the chosen one. hover: `%{x}` and `%{y}`.
     """
     height = (1 - GAP * len(panels)) / len(panels)
     tops = [1 - GAP - place * (height + GAP) for place in range(len(panels))]
@@ -56,16 +58,25 @@ def steps_figure(
         layout={
             "title": {"text": title}, "uirevision": uirevision, "margin": {"l": 60, "r": 4, "t": 4, "b": 44},
             "hovermode": "x", "hoversubplots": "axis", "bargap": 0.15, "showlegend": False,
-            "xaxis": {"title": {"text": x}, "type": "category", **ticks(keys), "tickangle": 0,
+            "xaxis": {"title": {"text": x}, "type": "category", **_ticks(keys),
                       "anchor": f"y{len(panels)}", "range": [-0.5, len(keys) - 0.5]},
             **layout,
             "annotations": [
                 *(_name(panel, top) for panel, top in placed),
-                *(mark for panel, top in placed for mark in _words(panel, top - height / 2, hidden)),
+                *(mark for panel, top in placed for mark in _words(panel, top - height / 2)),
             ],
             "shapes": [*_marks(query, key), *(mark for panel, top in placed for mark in _curtains(panel, top, height))],
         },
     )  # fmt: skip
+
+
+def _ticks(keys: Sequence[str]) -> dict[str, Any]:
+    """Tokens of a letter or two stand upright, words slant; special ones, which are wide, are left to the hover."""
+    found = ticks(keys)
+    if "ticktext" not in found:
+        return {**found, "tickangle": 0}
+    texts = ["" if text.startswith("&lt;") and text.endswith("&gt;") else text for text in found["ticktext"]]
+    return {**found, "ticktext": texts, "tickangle": 0 if max(map(len, texts)) <= 2 else -60}
 
 
 def _bars(
@@ -84,7 +95,8 @@ def _bars(
 def _name(panel: Panel, top: float) -> dict[str, Any]:
     return {
         "x": 0, "y": top, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "showarrow": False,
-        "text": panel.name, "font": {"size": 12, "color": MUTED if panel.off else INK}, "align": "left",
+        "text": panel.name, "font": {"size": 12, "color": MUTED if panel.off else INK},
+        "align": "left", "bgcolor": SURFACE, "borderpad": 0,
     }  # fmt: skip
 
 
@@ -99,10 +111,10 @@ def _hidden(panel: Panel) -> list[tuple[int, int]]:
     return spans
 
 
-def _words(panel: Panel, middle: float, hidden: str) -> list[dict[str, Any]]:
+def _words(panel: Panel, middle: float) -> list[dict[str, Any]]:
     """Said once for each span that is wide enough."""
     return [
-        {"x": (first + last) / 2, "y": middle, "xref": "x", "yref": "paper", "showarrow": False, "text": hidden,
+        {"x": (first + last) / 2, "y": middle, "xref": "x", "yref": "paper", "showarrow": False, "text": panel.hidden,
          "font": {"size": 12, "color": MUTED}}
         for first, last in _hidden(panel) if last - first >= 4
     ]  # fmt: skip
