@@ -9,6 +9,7 @@ from lmviz.runs import Run
 from lmviz.ui import cache, player
 from lmviz.ui.attention import head
 from lmviz.ui.attention.heads import heads_part
+from lmviz.ui.attention.masks import masks_part
 from lmviz.ui.attention.scene import Scene, read_scene
 from lmviz.ui.attention.steps import steps_part
 from lmviz.ui.errors import show_error
@@ -21,6 +22,7 @@ Part = Callable[[Scene], None]
 PARTS: dict[str, tuple[str, Part]] = {
     "heads": (N_("All heads"), heads_part),
     "steps": (N_("Three steps"), steps_part),
+    "masks": (N_("Masks"), masks_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
