@@ -10,10 +10,12 @@ from lmviz.ui import cache, player
 from lmviz.ui.attention import head
 from lmviz.ui.attention.heads import heads_part
 from lmviz.ui.attention.lens import lens_part
+from lmviz.ui.attention.masks import masks_part
 from lmviz.ui.attention.off import off_part
 from lmviz.ui.attention.pair import arrive, awaiting, beside, has_arrived
 from lmviz.ui.attention.positions import positions_part
 from lmviz.ui.attention.scene import Scene, read_scene
+from lmviz.ui.attention.steps import steps_part
 from lmviz.ui.attention.training import training_part
 from lmviz.ui.errors import show_error
 from lmviz.ui.i18n import _
@@ -24,6 +26,8 @@ Part = Callable[[Scene], None]
 
 PARTS: dict[str, tuple[str, Part]] = {
     "heads": (N_("All heads"), heads_part),
+    "steps": (N_("Three steps"), steps_part),
+    "masks": (N_("Masks"), masks_part),
     "positions": (N_("Positions"), positions_part),
     "off": (N_("Heads off"), off_part),
     "lens": (N_("Layer by layer"), lens_part),

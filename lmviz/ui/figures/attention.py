@@ -95,15 +95,15 @@ def map_figure(
         }],
         layout={
             "title": {"text": title}, "uirevision": key, "margin": {"l": 60, "r": 4, "t": 26, "b": 44},
-            "xaxis": {"title": {"text": x}, "type": "category", **_ticks(columns), "tickangle": 0},
-            "yaxis": {"title": {"text": y}, "type": "category", **_ticks(rows), "range": [len(rows) - 0.5, -0.5],
+            "xaxis": {"title": {"text": x}, "type": "category", **ticks(columns), "tickangle": 0},
+            "yaxis": {"title": {"text": y}, "type": "category", **ticks(rows), "range": [len(rows) - 0.5, -0.5],
                       "showgrid": False},
             "shapes": shapes,
         },
     )  # fmt: skip
 
 
-def _ticks(names: Sequence[str]) -> dict[str, Any]:
+def ticks(names: Sequence[str]) -> dict[str, Any]:
     """Every token by itself where there is room: without the number that makes its name unique."""
     if len(names) > 48:
         return {"nticks": 12}
