@@ -64,7 +64,7 @@ TASKS = ("remember-first", "copy", "adding", "repeat")
 """Corpora that are no texts but made anew for every batch; lmviz.corpora.tasks says what they are."""
 MEMORY_TASKS = TASKS[:3]
 """Those that ask for memory over a lag; `repeat` asks to go on as before."""
-REPEAT_LAG = 16
+REPEAT_LAG = 24
 """Half the letters of a sequence of `repeat`, if nothing else is said."""
 PAIR_CORPORA = ("dates-en", "dates-zh", "numbers-en", "numbers-zh", "reverse", "names-en-zh")
 """Pairs of texts that are always there; lmviz.corpora.pairs says what they are."""

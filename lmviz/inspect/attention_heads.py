@@ -33,7 +33,7 @@ FEWEST_QUERIES = 20
 """Queries from which a pattern may give a head its name: one bracket in a text tells nothing."""
 AT_ONCE = 2**22
 """Attention weights held at a time."""
-BLOCK, REPEATS = 32, 16
+BLOCK, REPEATS = 16, 16
 """Random tokens that come twice, and how many such sequences are read."""
 
 

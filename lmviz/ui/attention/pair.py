@@ -20,9 +20,6 @@ AWAITED = "attention_awaited"
 """In the session: the run that the page goes to as soon as it has kept weights."""
 PATIENCE = 3.0
 """Seconds that the press waits for them."""
-RATE = 3e-3
-"""With 6e-3 two layers learn another circuit (seed 1): one looks the shortest period back, the next the rest of it. It
-repeats as well, but no head scores."""
 MOST = 4
 """Runs side by side."""
 
@@ -32,7 +29,6 @@ def pair_configs(group: str) -> list[RunConfig]:
     return [
         preset(
             "gpt", name=name, group=group, corpus={"name": "repeat"}, model={"num_layers": layers},
-            training={"learning_rate": RATE},
         )
         for layers, name in ((1, "GPT, 1 layer"), (2, "GPT, 2 layers"))
     ]  # fmt: skip
