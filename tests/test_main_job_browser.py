@@ -52,7 +52,7 @@ def test_the_main_job(
 ) -> None:
     server = start_server(ROOT / "app.py", tmp_path_factory.mktemp("main-job"))
     tab = open_tab(server).open("/train")  # a deep link on a fresh server
-    expect(tab.page.get_by_test_id("stSidebarNavLink")).to_have_count(7)
+    expect(tab.page.get_by_test_id("stSidebarNavLink")).to_have_count(9)
     expect(tab.page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     tab.page.get_by_text("parameters").first.wait_for()
     steps = tab.page.get_by_role("slider").first
@@ -115,7 +115,10 @@ def test_the_main_job(
     assert not server.errors()
 
 
-@pytest.mark.parametrize("path", ["/", "/train", "/runs", "/gradients", "/memory", "/gates", "/generate"])
+PATHS = ["/", "/train", "/runs", "/gradients", "/memory", "/gates", "/seq2seq", "/attention", "/generate"]
+
+
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_every_page_fits(server: Server, open_tab: Callable[..., Tab], path: str, width: int, lang: str) -> None:

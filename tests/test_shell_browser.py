@@ -41,7 +41,7 @@ def test_a_deep_link_on_a_cold_server_opens_in_the_frame(lab: Server, open_tab: 
     tab.expect_text("What does Runs answer?")
     tab.expect_text("run is abc")
     tab.expect_text(CHINESE)
-    assert tab.page.get_by_test_id("stSidebarNavLink").count() == 7
+    assert tab.page.get_by_test_id("stSidebarNavLink").count() == 9
     assert "run=abc" in tab.page.url
     assert "lang=zh" in tab.page.url
     assert "/runs" in tab.page.url

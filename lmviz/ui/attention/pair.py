@@ -28,7 +28,7 @@ def pair_configs(group: str) -> list[RunConfig]:
     """One layer, two layers."""
     return [
         preset(
-            "gpt", name=name, group=group, corpus={"name": "repeat"}, model={"num_layers": layers},
+            "gpt", name=name, group=group, corpus={"name": "repeat"}, model={"num_layers": layers}
         )
         for layers, name in ((1, "GPT, 1 layer"), (2, "GPT, 2 layers"))
     ]  # fmt: skip
