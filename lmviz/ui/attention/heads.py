@@ -7,6 +7,7 @@ import streamlit as st
 
 from lmviz.inspect.attention_names import PATTERNS
 from lmviz.packing import unpack
+from lmviz.ui import cache, player
 from lmviz.ui.asking import asked
 from lmviz.ui.attention.names import head_name, pattern_name
 from lmviz.ui.attention.picture import arranged, png
@@ -28,7 +29,7 @@ LINES_TOKENS = 120
 
 
 def heads_part(scene: Scene) -> None:
-    names = _names(scene)
+    names = _names_known(scene)
     left, right = st.columns([3, 3], vertical_alignment="bottom")
     with left:
         layer, head = head_choice(scene)
@@ -36,14 +37,26 @@ def heads_part(scene: Scene) -> None:
         sort = _sort(scene, names)
     _overview(scene, names, sort, (layer, head))
     _one(scene, names, layer, head)
+    if names is None and scene.reads_text and not player.playing() and _measure(scene):
+        st.rerun()  # now with names
 
 
-def _names(scene: Scene) -> dict[str, Any] | None:
-    """What each head mostly does, measured on held-out text; None for models that do not read their own text."""
-    if not scene.reads_text:
-        return None
-    return asked("attention_names", _("Measuring what each head does, on held-out text"),
-                 run=scene.run.id, step=scene.step)  # fmt: skip
+def _question(scene: Scene) -> dict[str, Any]:
+    return {"run": scene.run.id, "step": scene.step}
+
+
+def _names_known(scene: Scene) -> dict[str, Any] | None:
+    """What each head mostly does, measured on held-out text; None while that is not known, and for models that do not
+    read their own text. Measuring takes longer than drawing, so the maps come first.
+    """
+    if scene.reads_text and cache.is_known("attention_names", **_question(scene)):
+        return cache.answer("attention_names", **_question(scene))
+    return None
+
+
+def _measure(scene: Scene) -> bool:
+    words = _("Measuring what each head does, on held-out text")
+    return asked("attention_names", words, **_question(scene)) is not None
 
 
 def _sort(scene: Scene, names: dict[str, Any] | None) -> str:

@@ -74,10 +74,10 @@ def _body(run_id: str, text: str, pace: float | None) -> None:
     if not found:
         return
     run = found[0]
-    left, right = st.columns([14, 10], vertical_alignment="bottom")
+    names = {part: _(name) for part, (name, _show) in PARTS.items()}
+    part = switch(_("What to look at"), names, "attention_part", "view")
+    left, right = st.columns([13, 11], vertical_alignment="bottom")
     with left:
-        names = {part: _(name) for part, (name, _show) in PARTS.items()}
-        part = switch(_("What to look at"), names, "attention_part", "view")
         kind = head.part_switch(run)
     with right, st.container(horizontal=True, vertical_alignment="bottom", key="attention_moment"):
         step = head.moment(run)

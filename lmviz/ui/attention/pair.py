@@ -56,8 +56,8 @@ def pair_buttons(run: Run) -> None:
                 go_to(SAMPLE)
                 st.rerun()
     st.caption(_(
-        "GPTs of width 64 with 4 heads a layer learn random letters that come again and again; nothing but the"
-        " repetition tells what comes next. It takes about a minute of one core for both."
+        "GPTs of width 64 with 4 heads a layer learn random letters in which a passage comes twice; nothing but the"
+        " passage itself tells what comes next. It takes about a minute of one core for both."
     ))  # fmt: skip
     if error := st.session_state.pop("attention_pair_error", None):
         show_error(error)
