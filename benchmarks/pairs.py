@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/pairs.py [--seeds 3] [--pairs dates-en]
 
-Every model is trained as the page Seq2Seq and `lmviz train` do, one after the other in this process, seed by seed. Prints
-seconds of training until 98 % of 256 held-out outputs are right (those of the processor are what counts where others use
-it too), the exact match and the attention on the right part at the end, and the ratio without / with attention.
+Every model is trained as the page Seq2Seq and `lmviz train` do, one after the other in this process, seed by seed.
+Prints seconds of training until 98 % of 256 held-out outputs are right (where others use the processor too its own time
+is what counts), the exact match and the attention on the right part at the end, and the ratio without / with attention.
 """
 
 import argparse

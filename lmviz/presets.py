@@ -28,14 +28,14 @@ _BLOCKS: dict[Size, dict[str, int]] = {
     "medium": {"d_model": 128, "num_layers": 4, "num_heads": 4},
 }
 
-MODEL_PRESETS: dict[str, dict[Size, dict[str, int]]] = {
+MODEL_PRESETS: dict[str, dict[Size, dict[str, Any]]] = {
     "ngram": {"tiny": {"order": 2}, "small": {"order": 3}, "medium": {"order": 5}},
     "rnn": _RECURRENT,
     "nvsi": _RECURRENT,
     "gru": _RECURRENT,
     "lstm": _RECURRENT,
     "seq2seq": _PAIRS,
-    "seq2seq-attention": _PAIRS,
+    "seq2seq-attention": {size: {**settings, "dropout": 0.1} for size, settings in _PAIRS.items()},
     "transformer": _BLOCKS,
     "bert": _BLOCKS,
     "gpt": _BLOCKS,
@@ -46,7 +46,7 @@ TEXT_KINDS = tuple(kind for kind in MODEL_PRESETS if kind not in (*PAIR_KINDS, "
 """Kinds that learn to go on with a text, so that their losses can be compared."""
 
 _LINEAR = {"schedule": "linear", "batch_size": 64}
-_ATTENTION = _LINEAR | {"warmup_steps": 20, "learning_rate": 5e-3}
+_ATTENTION = _LINEAR | {"warmup_steps": 20, "learning_rate": 6e-3}
 _TRANSFORMER = _LINEAR | {"warmup_steps": 200, "beta2": 0.98, "learning_rate": 3e-3}
 
 TRAINING_PRESETS: dict[str, dict[Size, dict[str, Any]]] = {
@@ -100,7 +100,7 @@ TRAINING_PRESETS: dict[str, dict[Size, dict[str, Any]]] = {
 """kind -> size -> training settings that differ from TrainingConfig's defaults."""
 
 
-RECORDING_PRESETS: dict[str, dict[str, Any]] = {"seq2seq-attention": {"eval_every": 8}}
+RECORDING_PRESETS: dict[str, dict[str, Any]] = {"seq2seq-attention": {"eval_every": 12}}
 """kind -> recording: a validation of pairs costs as much as two updates, and a short training would have forty."""
 
 CORPORA: dict[str, str] = dict.fromkeys(PAIR_KINDS, "dates-en")

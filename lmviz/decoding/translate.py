@@ -14,8 +14,10 @@ from lmviz.models.pairs import PairModel, source_lengths
 from lmviz.tokenizers import BEGIN, END, Tokenizer
 
 
-def translate(model: PairModel, tokenizer: Tokenizer, sources: Tensor, longest: int) -> list[Written]:
-    """Greedily, (B, S) -> B targets of at most `longest` tokens each."""
+def translate(
+    model: PairModel, tokenizer: Tokenizer, sources: Tensor, longest: int, *, look: bool = True
+) -> list[Written]:  # fmt: skip
+    """Greedily, (B, S) -> B targets of at most `longest` tokens each. look: with where it looked, which takes as long."""
     with evaluating(model):
         state = model.encode(sources)
         last = torch.full((len(sources),), BEGIN)
@@ -31,7 +33,7 @@ def translate(model: PairModel, tokenizer: Tokenizer, sources: Tensor, longest: 
                 break
         tokens, chances = torch.stack(chosen, 1), torch.stack(logprobs, 1)  # (B, T)
         inputs = torch.cat([torch.full_like(tokens[:, :1], BEGIN), tokens[:, :-1]], 1)
-        looked = model.look(sources, inputs)  # (B, T, S) or None
+        looked = model.look(sources, inputs) if look else None  # (B, T, S)
     lengths = source_lengths(sources).tolist()
     return [
         _written(tokenizer, row, chance, None if looked is None else looked[i, :, : lengths[i]])
