@@ -152,3 +152,22 @@ def test_a_text_of_ones_own_pairs(server: Server, open_tab: Callable[..., Tab]) 
     run: Run = next(one for one in Store(server.store, samples=None).runs() if "sums" in one.config().corpus.name)
     assert json.loads((run.path / "config.json").read_text("utf-8"))["model"]["kind"] == "seq2seq-attention"
     sound(tab, server)
+
+
+def test_bert_is_trained_live_and_fills_a_gap(server: Server, open_tab: Callable[..., Tab]) -> None:
+    """From the page itself: train, be led to the new run, watch it, stop it, hide a letter."""
+    tab = open_tab(server).open("/attention?run=sample-gpt")
+    tab.wait_chart("attention_overview")
+    button(tab, "Train").click()
+    tab.page.get_by_role("radio", name="tiny", exact=True).click()
+    tab.page.locator(".st-key-attention_train button").click()
+    expect(tab.page).to_have_url(re.compile("run=bert-"), timeout=60_000)
+    expect(tab.page.get_by_text(re.compile("of 2,000 updates"))).to_be_visible(timeout=30_000)
+    tab.page.keyboard.press("Escape")
+    button(tab, "Stop").click()
+    expect(button(tab, "Stop")).to_have_count(0, timeout=30_000)
+    run = next(one for one in Store(server.store, samples=None).runs() if one.config().model.kind == "bert")
+    assert run.status().state == "stopped" and run.metrics()[0]["accuracy"] >= 0
+    tab.page.get_by_role("radio", name="Masks", exact=True).click()
+    expect(tab.page.get_by_text(re.compile("BERT takes the hidden"))).to_be_visible(timeout=30_000)
+    sound(tab, server)

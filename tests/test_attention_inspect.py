@@ -18,6 +18,7 @@ from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import evaluating, generate
 from lmviz.errors import ConfigError
 from lmviz.inspect import attention_heads as heads
+from lmviz.inspect import attention_names
 from lmviz.inspect.attention_overview import GAP, attention_at, overview
 from lmviz.inspect.attention_parts import attention_parts, self_attention
 from lmviz.inspect.attention_steps import one_query
@@ -130,7 +131,7 @@ def brute(weights: Tensor, tokens: Tensor, opening: Tensor, causal: bool) -> dic
         }[name]
 
     found = {}
-    for name in heads.PATTERNS:
+    for name in attention_names.PATTERNS:
         total, even, count = torch.zeros(weights.shape[1:3], dtype=torch.float64), 0.0, 0
         for b, (row, near) in enumerate(zip(tokens.tolist(), opening.tolist(), strict=True)):
             for t in range(length):
@@ -154,7 +155,7 @@ def test_scores_are_those_of_plain_loops(causal: bool, monkeypatch: pytest.Monke
     monkeypatch.setattr(heads, "AT_ONCE", 2 * weights[0].numel())  # two windows at once
     *shares, found = list(heads.measure_heads(model, TOKENIZER, windows))
     assert shares == [0.5, 1.0] and isinstance(found, heads.Heads)
-    assert set(found.patterns) == set(heads.PATTERNS) - {"next" if causal else "induction"}
+    assert set(found.patterns) == set(attention_names.PATTERNS) - {"next" if causal else "induction"}
     for p, name in enumerate(found.patterns):
         score, uniform, queries = expected[name]
         assert queries > 0 and found.queries[p] == queries

@@ -17,7 +17,7 @@ from lmviz.tokenizers import BEGIN, END, Tokenizer
 def translate(
     model: PairModel, tokenizer: Tokenizer, sources: Tensor, longest: int, *, look: bool = True
 ) -> list[Written]:  # fmt: skip
-    """Greedily, (B, S) -> B targets of at most `longest` tokens each. look: with where it looked, which takes as long."""
+    """Greedily, (B, S) -> B targets of at most `longest` tokens each. look: with where it looked, as long again."""
     with evaluating(model):
         state = model.encode(sources)
         last = torch.full((len(sources),), BEGIN)

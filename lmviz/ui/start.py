@@ -1,6 +1,6 @@
 """Start runs in a person's name, within what one person may ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -63,6 +63,18 @@ def start_runs(configs: Sequence[RunConfig]) -> list[Run]:
     runs = [cache.store().create(config, cache.owner()) for config in configs]
     _begin(runs)
     return runs
+
+
+def start_created(create: Callable[[str], Run]) -> Run:
+    """Let `create` make a run in this person's name, and put it under way.
+
+    Raises:
+        LmvizError: it cannot be made, or this person has too many runs under way.
+    """
+    _check_room(1, on_tasks=False)
+    run = create(cache.owner())
+    _begin([run])
+    return run
 
 
 def start_fork(run: Run, step: int, settings: Sequence[str], name: str) -> Run:

@@ -15,6 +15,7 @@ from lmviz.ui.attention.off import off_part
 from lmviz.ui.attention.pair import arrive, awaiting, beside, has_arrived
 from lmviz.ui.attention.positions import positions_part
 from lmviz.ui.attention.scene import Scene, read_scene
+from lmviz.ui.attention.starting import progress, train_control
 from lmviz.ui.attention.steps import steps_part
 from lmviz.ui.attention.training import training_part
 from lmviz.ui.errors import show_error
@@ -44,11 +45,13 @@ def attention() -> None:
         st.info(_("No model with attention heads has been trained yet. Train a GPT first."), icon=":material/school:")
         st.page_link("pages/train.py", label=_("Train"), icon=":material/play_circle:")
         return
-    left, right = st.columns([10, 2], vertical_alignment="bottom")
+    left, middle, right = st.columns([8, 2, 2], vertical_alignment="bottom")
     with left:
         run = head.choose_model(runs)
-    with right:
+    with middle:
         text = head.text_control(run)
+    with right:
+        train_control(run)
     if st.session_state.get("attention_moment_of", run.id) != run.id:
         player.forget()
     st.session_state["attention_moment_of"] = run.id
@@ -63,7 +66,7 @@ def _pace(run: Run) -> float | None:
     if awaiting():
         return PACES[0]
     followed = {"heads": lambda: [run], "training": lambda: beside(run)}.get(
-        str(st.session_state.get("attention_part"))
+        str(st.session_state.get("attention_part", "heads"))
     )
     return refresh_every(followed()) if followed else None
 
@@ -74,6 +77,7 @@ def _body(run_id: str, text: str, pace: float | None) -> None:
     if not found:
         return
     run = found[0]
+    progress(run)
     names = {part: _(name) for part, (name, _show) in PARTS.items()}
     part = switch(_("What to look at"), names, "attention_part", "view")
     left, right = st.columns([13, 11], vertical_alignment="bottom")
