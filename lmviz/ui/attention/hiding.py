@@ -85,8 +85,8 @@ def turn(place: int, rows: list[str]) -> None:
 
 
 def looks(hidden: list[int], query: int) -> int:
-    """Whose attention is shown: that of a hidden token if there is one."""
-    return query if query in hidden or not hidden else hidden[-1]
+    """Whose attention is shown: the token that was chosen, else a hidden one."""
+    return query if "query" in st.query_params or not hidden else hidden[-1]
 
 
 # ---- the text and the guesses ----
@@ -98,14 +98,14 @@ def hidden_text(scene: Scene, hidden: list[int], weights: ArrayLike, query: int)
     tips = [f"{visible_token(token)}  {weight:.4f}"
             for token, weight in zip(scene.rows, np.asarray(weights), strict=True)]  # fmt: skip
     reader(
-        tokens, "attention_hiding", shades=weights, chosen=query if query in hidden else None,
-        marks=marks_of(scene.rows), tips=tips, on_choose=lambda place: turn(place, scene.rows),
+        tokens, "attention_hiding", shades=weights, chosen=query, marks=marks_of(scene.rows), tips=tips,
+        on_choose=lambda place: turn(place, scene.rows),
         alt=_("The text; tokens that are hidden from the model are grey blocks."),
     )  # fmt: skip
-    words = _("Click on a token to hide it from the model, on a grey one to show it again.")
-    if hidden:
-        words += " " + _("Blue: where the framed one looks with the chosen head.")
-    st.caption(words)
+    st.caption(_(
+        "Click on a token to hide it from the model, on a grey one to show it again. Blue: where the framed one looks"
+        " with the chosen head."
+    ))  # fmt: skip
 
 
 def guesses(scene: Scene, hidden: list[int]) -> None:

@@ -221,7 +221,7 @@ def _division(step: Step, key: int) -> str:
 
 def _mask(step: Step, key: int) -> str:
     if step.scene.part == "cross_attention":
-        return _("**2. No mask**: all of the source may be looked at; the answer is not in it.")
+        return _("**2. No mask**: the source is known before anything is written; nothing has to be hidden.")
     if step.scene.part == "encoder_attention":
         return _("**2. No mask**: the source is there as a whole before anything is written.")
     if not step.scene.causal:

@@ -8,11 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from lmviz.ui.figures.attention import LINE_COLOR, ticks
+from lmviz.ui.figures.attention import LINE_COLOR, ticks, ticks_along
 from lmviz.ui.figures.compact import compact
 from lmviz.ui.theme import ACCENT, FINE, MUTED, SEQUENTIAL
 
 SEEN = f"rgba({LINE_COLOR},0.55)"
+FEW = 24
+"""Tokens that can all be named along the bottom of a mask, which is narrow."""
 SHARE_COLORS = ("#4296ea", "#5a666c", "#e06c26")
 """Earlier, itself, later."""
 
@@ -31,9 +33,10 @@ def mask_figure(
         for where, name, color in ((allowed, may, SEEN), (~allowed, may_not, FINE)) if where.any()
     ]  # fmt: skip
     frame = {"type": "rect", "x0": -0.5, "x1": len(columns) - 0.5}
+    along = ticks_along(columns) if len(columns) <= FEW else {"nticks": 6, "tickangle": 0}
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": key, "margin": {"l": 60, "r": 4, "t": 26, "b": 44},
-        "xaxis": {"title": {"text": x}, "type": "category", **ticks(columns), "tickangle": 0},
+        "xaxis": {"title": {"text": x}, "type": "category", **along},
         "yaxis": {"title": {"text": y}, "type": "category", **ticks(rows), "range": [len(rows) - 0.5, -0.5],
                   "showgrid": False},
         "shapes": [] if query is None else [
@@ -106,9 +109,9 @@ def guesses_figure(
         layout={
             "title": {"text": title}, "uirevision": key, "margin": {"l": 60, "r": 4, "t": 8, "b": 44},
             "xaxis": {"title": {"text": x}, "type": "category", "tickangle": 0},
-            "yaxis": {"title": {"text": y}, "type": "category", "range": [len(places) - 0.5, -0.5], "showgrid": False,
-                      "tickmode": "array", "tickvals": [place.name for place in places],
-                      "ticktext": [place.label for place in places]},
+            "yaxis": {"title": {"text": y if len(places) > 2 else ""}, "type": "category", "showgrid": False,
+                      "range": [len(places) - 0.5, -0.5], "tickmode": "array",
+                      "tickvals": [place.name for place in places], "ticktext": [place.label for place in places]},
             "shapes": [
                 {**box, "x0": place.hit + 0.52, "x1": place.hit + 1.48, "y0": row - 0.46, "y1": row + 0.46}
                 for row, place in enumerate(places) if place.hit is not None
