@@ -162,7 +162,7 @@ def _shares(scene: Scene, own: Seen, second: Seen | None, hidden: bool) -> None:
     if hidden:
         words.append(_("{model} reads the text with its hidden tokens hidden.").format(model=own.name))
     chart(
-        figure, "attention_shares", height=76 + 34 * len(shown), alt=title, caption=" ".join(words),
+        figure, "attention_shares", height=96 + 36 * len(shown), alt=title, caption=" ".join(words),
         csv=f"{scene.run.id}-{scene.step}-shares",
     )  # fmt: skip
 
@@ -198,10 +198,11 @@ def _three(scene: Scene, own: Seen, query: int) -> None:
     """The masks of all three attentions of a Transformer; the map of the chosen one."""
     parts = [own if part == own.part else _part(scene, part, own.layer, own.head, [])
              for part in ("encoder_attention", "attention", "cross_attention")]  # fmt: skip
+    height = min(420, max(240, 96 + 11 * max(len(part.rows) for part in parts if part is not None)))
     for column, part in zip(st.columns(3, gap="medium"), parts, strict=True):
         if part is not None:
             with column:
-                _mask(part, query if part is own else None, part.part, 240, clicks=part is own)
+                _mask(part, query if part is own else None, part.part, height, clicks=part is own)
     if own.part != "cross_attention":
         _shares(scene, own, None, False)
     _map(own, query, "first", _height(len(own.rows)), clicks=True)

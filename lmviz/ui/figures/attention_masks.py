@@ -72,9 +72,7 @@ class Guessed:
     """One hidden place, its texts as Plotly may show them."""
 
     name: str
-    """Different for each place."""
-    label: str
-    right: str
+    """Different for each place: its number and the token that stands there."""
     chance: float
     """Of the token that stands there."""
     note: str
@@ -95,7 +93,7 @@ def guesses_figure(
     columns = [first, *(str(number + 1) for number in range(width))]
     chances = [[place.chance, *(chance for _token, chance in place.guesses)] for place in places]
     texts = [
-        [f"{place.right} {place.chance:.1%}<br>{place.note}",
+        [f"{place.chance:.1%}<br>{place.note}",
          *(f"<b>{token}</b><br>{chance:.1%}" for token, chance in place.guesses)]
         for place in places
     ]  # fmt: skip
@@ -103,15 +101,14 @@ def guesses_figure(
     return go.Figure(
         data=[{
             "type": "heatmap", "x": columns, "y": [place.name for place in places], "z": compact(np.array(chances)),
-            "text": texts, "texttemplate": "%{text}", "textfont": {"size": 12}, "colorscale": SEQUENTIAL, "zmin": 0,
+            "text": texts, "texttemplate": "%{text}", "textfont": {"size": 11}, "colorscale": SEQUENTIAL, "zmin": 0,
             "zmax": 1, "xgap": 2, "ygap": 2, "showscale": False, "hovertemplate": hover + "<extra></extra>",
         }],
         layout={
             "title": {"text": title}, "uirevision": key, "margin": {"l": 60, "r": 4, "t": 8, "b": 44},
             "xaxis": {"title": {"text": x}, "type": "category", "tickangle": 0},
             "yaxis": {"title": {"text": y if len(places) > 2 else ""}, "type": "category", "showgrid": False,
-                      "range": [len(places) - 0.5, -0.5], "tickmode": "array",
-                      "tickvals": [place.name for place in places], "ticktext": [place.label for place in places]},
+                      "range": [len(places) - 0.5, -0.5], "dtick": 1},
             "shapes": [
                 {**box, "x0": place.hit + 0.52, "x1": place.hit + 1.48, "y0": row - 0.46, "y1": row + 0.46}
                 for row, place in enumerate(places) if place.hit is not None
