@@ -244,11 +244,14 @@ def _why(seen: Seen) -> str:
         )  # fmt: skip
     if seen.part == "cross_attention":
         return _(
-            "Blue: may look. The source is known before anything is written, so nothing of it has to be hidden; of"
-            " several in a batch the padding of the shorter ones is."
+            "Blue: may look. The source is known before anything is written, so nothing of it has to be hidden. Only"
+            " padding, in a batch, is."
         )  # fmt: skip
     if seen.part == "encoder_attention":
-        return _("Blue: may look. The source is known as a whole, and the encoder predicts none of it.")
+        return _(
+            "Blue: may look. The source is known as a whole, and the encoder predicts none of it. Only padding, in a"
+            " batch, is hidden."
+        )  # fmt: skip
     if seen.run.config().learns_labels:
         return _("Blue: may look. The text is known as a whole; what is to be told is its class, which is not in it.")
     return _(
