@@ -61,6 +61,7 @@ def shares_figure(
     ]  # fmt: skip
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": title, "barmode": "stack", "bargap": 0.3,
+        "uniformtext": {"mode": "hide", "minsize": 10},
         "margin": {"l": 60, "r": 8, "t": 28, "b": 40}, "legend": {"traceorder": "normal"},
         "xaxis": {"title": {"text": x}, "range": [0, 1]},
         "yaxis": {"type": "category", "autorange": "reversed", "showgrid": False},
