@@ -14,7 +14,7 @@ from lmviz.ui.attention.text import in_figure, marks_of
 from lmviz.ui.chart import chart
 from lmviz.ui.figures.attention_masks import Guessed, classes_figure, guesses_figure
 from lmviz.ui.figures.hold import next_figure
-from lmviz.ui.i18n import _, ngettext
+from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember
 from lmviz.ui.reader import reader
 from lmviz.ui.theme import color, label, plain
@@ -25,6 +25,8 @@ HIDDEN_OF = "attention_hidden_of"
 MOST = 12
 """Tokens that can be hidden at once."""
 NONE = "none"
+GUESSES = 5
+"""Shown for each of them."""
 SHOWN_HIDDEN = "▒"
 
 
@@ -85,8 +87,8 @@ def turn(place: int, rows: list[str]) -> None:
 
 
 def looks(hidden: list[int], query: int) -> int:
-    """Whose attention is shown: that of a hidden token if there is one."""
-    return query if query in hidden or not hidden else hidden[-1]
+    """Whose attention is shown: the token that was chosen, else a hidden one."""
+    return query if "query" in st.query_params or not hidden else hidden[-1]
 
 
 # ---- the text and the guesses ----
@@ -98,14 +100,14 @@ def hidden_text(scene: Scene, hidden: list[int], weights: ArrayLike, query: int)
     tips = [f"{visible_token(token)}  {weight:.4f}"
             for token, weight in zip(scene.rows, np.asarray(weights), strict=True)]  # fmt: skip
     reader(
-        tokens, "attention_hiding", shades=weights, chosen=query if query in hidden else None,
-        marks=marks_of(scene.rows), tips=tips, on_choose=lambda place: turn(place, scene.rows),
+        tokens, "attention_hiding", shades=weights, chosen=query, marks=marks_of(scene.rows), tips=tips,
+        on_choose=lambda place: turn(place, scene.rows),
         alt=_("The text; tokens that are hidden from the model are grey blocks."),
     )  # fmt: skip
-    words = _("Click on a token to hide it from the model, on a grey one to show it again.")
-    if hidden:
-        words += " " + _("Blue: where the framed one looks with the chosen head.")
-    st.caption(words)
+    st.caption(_(
+        "Click on a token to hide it from the model, on a grey one to show it again. Blue: where the framed one looks"
+        " with the chosen head."
+    ))  # fmt: skip
 
 
 def guesses(scene: Scene, hidden: list[int]) -> None:
@@ -130,7 +132,7 @@ def guesses(scene: Scene, hidden: list[int]) -> None:
 def _grid(scene: Scene, found: list[dict[str, Any]]) -> None:
     title = _guess_title(scene, found)
     figure = guesses_figure(
-        [_guessed(one) for one in found], title=title, first=_("it is"), x=_("guesses, the likeliest first"),
+        [_guessed(one) for one in found], title=title, first=_("right one"), x=_("guesses, the likeliest first"),
         y=_("hidden token"), hover=_("{place}, column {column}: {chance}").format(
             place="%{y}", column="%{x}", chance="<b>%{z:.2%}</b>"
         ), key=f"{scene.run.id} {len(found)}",
@@ -139,20 +141,20 @@ def _grid(scene: Scene, found: list[dict[str, Any]]) -> None:
         figure, "attention_guesses", height=62 + 46 * len(found), alt=title,
         csv=f"{scene.run.id}-{scene.step}-guesses",
         caption=_(
-            "The first column is the token that stands there, its chance and its rank among all tokens; framed: the"
+            "The first column is the chance of the token that stands there, and its rank among all tokens; framed: the"
             " guess that is right. All hidden tokens are hidden at once. Hide its neighbours too and see what is left."
         ),
     )  # fmt: skip
 
 
 def _guessed(one: dict[str, Any]) -> Guessed:
-    right = in_figure(one["token"])
-    tokens = [token for token, _chance in one["guesses"]]
+    shown = one["guesses"][:GUESSES]
+    tokens = [token for token, _chance in shown]
     return Guessed(
-        name=f"{one['place']} {right}", label=f"{one['place']} {right}", right=right, chance=one["chance"],
+        name=f"{one['place']} {in_figure(one['token'])}", chance=one["chance"],
         note=_("rank {rank}").format(rank=one["rank"]),
-        guesses=[(in_figure(token), chance) for token, chance in one["guesses"]],
-        hit=one["rank"] - 1 if one["rank"] <= len(tokens) and one["token"] in tokens else None,
+        guesses=[(in_figure(token), chance) for token, chance in shown],
+        hit=tokens.index(one["token"]) if one["token"] in tokens else None,
     )  # fmt: skip
 
 
@@ -191,11 +193,10 @@ def _alone(scene: Scene, found: list[dict[str, Any]]) -> None:
     )  # fmt: skip
     chart(
         figure, "attention_alone", height=110 + 42 * len(found), csv=f"{scene.run.id}-{scene.step}-alone", alt=title,
-        caption=ngettext(
-            "{count} hidden token: what it loses when the others are hidden too, they helped to guess.",
-            "{count} hidden tokens: what a token loses when the others are hidden too, they helped to guess it.",
-            len(found),
-        ).format(count=len(found)),
+        caption=_(
+            "Hidden alone: the model sees all the other tokens. Where it gives the right token less with the others"
+            " hidden too, they helped to guess it; where more, they misled it."
+        ),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from lmviz.ui.asking import asked
 from lmviz.ui.attention import hiding
 from lmviz.ui.attention.head import attention_runs
 from lmviz.ui.attention.heads import place_names
-from lmviz.ui.attention.names import head_name
+from lmviz.ui.attention.names import head_name, part_name
 from lmviz.ui.attention.scene import Scene
 from lmviz.ui.attention.selection import choose_query, head_choice, query_known
 from lmviz.ui.attention.text import in_figure
@@ -82,11 +82,13 @@ def masks_part(scene: Scene) -> None:
         hiding.hidden_text(scene, hidden, own.weights[query], query)
         hiding.guesses(scene, hidden)
     second = _second(scene, other, own) if other else None
-    if scene.part != "cross_attention":
-        _shares(scene, own, second, bool(hidden))
-    _pair(own, query, "first")
+    if not scene.reads_text:
+        _three(scene, own, query)
+        return
+    _shares(scene, own, second, bool(hidden))
+    _pair(own, query, "first", clicks=not labels)
     if second:
-        _pair(second, query if query < len(second.rows) else None, "second")
+        _pair(second, query if query < len(second.rows) else None, "second", clicks=not labels)
 
 
 # ---- models ----
@@ -112,10 +114,15 @@ def _other(scene: Scene, others: dict[str, Run]) -> Run:
 
 
 def _own(scene: Scene, layer: int, head: int, hidden: list[int]) -> Seen | None:
-    answer = asked("attention_head", _("Reading"), **scene.question, part=scene.part, layer=layer, head=head,
+    return _part(scene, scene.part, layer, head, hidden)
+
+
+def _part(scene: Scene, part: str, layer: int, head: int, hidden: list[int]) -> Seen | None:
+    """One kind of attention of the model."""
+    answer = asked("attention_head", _("Reading"), **scene.question, part=part, layer=layer, head=head,
                    masked=sorted(hidden))  # fmt: skip
-    name = label(scene.kind)
-    return _seen(scene.run, scene.step, name, scene.part, scene.causal, layer, head, answer) if answer else None
+    causal = part == "attention" and scene.kind != "bert"
+    return _seen(scene.run, scene.step, label(scene.kind), part, causal, layer, head, answer) if answer else None
 
 
 def _second(scene: Scene, other: Run, own: Seen) -> Seen | None:
@@ -155,7 +162,7 @@ def _shares(scene: Scene, own: Seen, second: Seen | None, hidden: bool) -> None:
     if hidden:
         words.append(_("{model} reads the text with its hidden tokens hidden.").format(model=own.name))
     chart(
-        figure, "attention_shares", height=76 + 34 * len(shown), alt=title, caption=" ".join(words),
+        figure, "attention_shares", height=96 + 36 * len(shown), alt=title, caption=" ".join(words),
         csv=f"{scene.run.id}-{scene.step}-shares",
     )  # fmt: skip
 
@@ -173,17 +180,35 @@ def _shares_title(own: Seen, second: Seen | None) -> str:
 # ---- mask and map ----
 
 
-def _pair(seen: Seen, query: int | None, side: str) -> None:
+def _pair(seen: Seen, query: int | None, side: str, *, clicks: bool) -> None:
     """Who may look at whom, and beside it who does."""
-    left, right = st.columns(2, gap="medium")
-    height = max(280, min(520, 70 + 10 * len(seen.rows)))
+    left, right = st.columns([4, 7], gap="medium")
+    height = _height(len(seen.rows))
     with left:
-        _mask(seen, query, side, height)
+        _mask(seen, query, side, height, clicks=clicks)
     with right:
-        _map(seen, query, side, height)
+        _map(seen, query, side, height, clicks=clicks)
 
 
-def _mask(seen: Seen, query: int | None, side: str, height: int) -> None:
+def _height(rows: int) -> int:
+    return max(280, min(500, 70 + 10 * rows))
+
+
+def _three(scene: Scene, own: Seen, query: int) -> None:
+    """The masks of all three attentions of a Transformer; the map of the chosen one."""
+    parts = [own if part == own.part else _part(scene, part, own.layer, own.head, [])
+             for part in ("encoder_attention", "attention", "cross_attention")]  # fmt: skip
+    height = min(420, max(240, 96 + 11 * max(len(part.rows) for part in parts if part is not None)))
+    for column, part in zip(st.columns(3, gap="medium"), parts, strict=True):
+        if part is not None:
+            with column:
+                _mask(part, query if part is own else None, part.part, height, clicks=part is own)
+    if own.part != "cross_attention":
+        _shares(scene, own, None, False)
+    _map(own, query, "first", _height(len(own.rows)), clicks=True)
+
+
+def _mask(seen: Seen, query: int | None, side: str, height: int, *, clicks: bool) -> None:
     title = _mask_title(seen)
     figure = mask_figure(
         seen.allowed, place_names(seen.rows), place_names(seen.columns), query, title=title, x=_("token looked at"),
@@ -191,17 +216,23 @@ def _mask(seen: Seen, query: int | None, side: str, height: int) -> None:
         may_not=_("“{row}” must not look at “{column}”").format(row="%{y}", column="%{x}"), key=_key(seen),
     )  # fmt: skip
     chart(
-        figure, f"attention_mask_{side}", height=height, on_event=_clicked, alt=title, caption=_why(seen),
-        csv=f"{seen.run.id}-{seen.step}-mask",
+        figure, f"attention_mask_{side}", height=height, on_event=_clicked if clicks else None, alt=title,
+        caption=_why(seen), csv=f"{seen.run.id}-{seen.step}-mask-{seen.part}",
     )  # fmt: skip
 
 
 def _mask_title(seen: Seen) -> str:
-    if seen.causal:
-        return _("{model}, causal mask: a token may look at itself and what is before it").format(model=seen.name)
-    if seen.part == "cross_attention":
-        return _("{model}, no mask: what is written may look at all of the source").format(model=seen.name)
-    return _("{model}, no mask: every token may look at every other").format(model=seen.name)
+    if seen.run.config().reads_pairs:
+        words = (
+            _("{part}: causal mask, itself and what is before it") if seen.causal else
+            _("{part}: no mask, all of it may be looked at")
+        )  # fmt: skip
+        return words.format(part=part_name(seen.part))
+    words = (
+        _("{model}, causal mask: a token may look at itself and what is before it") if seen.causal else
+        _("{model}, no mask: every token may look at every other")
+    )  # fmt: skip
+    return words.format(model=seen.name)
 
 
 def _why(seen: Seen) -> str:
@@ -211,13 +242,16 @@ def _why(seen: Seen) -> str:
             "Blue: may look; grey: must not. Every token has to predict the next one, all at once in training: could it"
             " look there, it would copy the answer. When it writes, later tokens are not there yet."
         )  # fmt: skip
-    padding = _("Only the padding of shorter sources in a batch is hidden; here there is none.")
     if seen.part == "cross_attention":
-        return _("Blue: may look. The source is known before anything is written, and the answer is not in it.") + (
-            f" {padding}"
-        )
+        return _(
+            "Blue: may look. The source is known before anything is written, so nothing of it has to be hidden. Only"
+            " padding, in a batch, is."
+        )  # fmt: skip
     if seen.part == "encoder_attention":
-        return _("Blue: may look. The source is known as a whole, and the encoder predicts none of it.") + f" {padding}"
+        return _(
+            "Blue: may look. The source is known as a whole, and the encoder predicts none of it. Only padding, in a"
+            " batch, is hidden."
+        )  # fmt: skip
     if seen.run.config().learns_labels:
         return _("Blue: may look. The text is known as a whole; what is to be told is its class, which is not in it.")
     return _(
@@ -226,7 +260,7 @@ def _why(seen: Seen) -> str:
     ).format(mask="<mask>")  # fmt: skip
 
 
-def _map(seen: Seen, query: int | None, side: str, height: int) -> None:
+def _map(seen: Seen, query: int | None, side: str, height: int, *, clicks: bool) -> None:
     title = _map_title(seen, query)
     figure = map_figure(
         seen.weights, place_names(seen.rows), place_names(seen.columns), query, title=title, x=_("token looked at"),
@@ -236,7 +270,7 @@ def _map(seen: Seen, query: int | None, side: str, height: int) -> None:
         ),
     )  # fmt: skip
     chart(
-        figure, f"attention_masked_map_{side}", height=height, on_event=_clicked, alt=title,
+        figure, f"attention_masked_map_{side}", height=height, on_event=_clicked if clicks else None, alt=title,
         csv=f"{seen.run.id}-{seen.step}-attention-{seen.layer + 1}-{seen.head + 1}",
         caption=_("What this head makes of it: weights, each row sums to 1. Framed: the chosen token."),
     )  # fmt: skip

@@ -153,9 +153,10 @@ def _without_mask(step: Step) -> str:
 def equations(step: Step, key: int) -> list[str]:
     """LaTeX: the formula with the steps that are on, and the chosen key's weight with its numbers."""
     inside = r"\frac{q \cdot k_j}{\sqrt{d}}" if step.scaled else r"q \cdot k_j"
-    mask = rf" + \text{{{_('mask')}}}_j" if step.use_mask and step.scene.causal else ""
+    out, word = _("out"), _("mask")
+    mask = rf" + \text{{{word}}}_j" if step.use_mask and step.scene.causal else ""
     return [
-        rf"\text{{{_('out')}}} = \sum_j a_j v_j,\quad a_j = \mathrm{{softmax}}\Big({inside}{mask}\Big)",
+        rf"\text{{{out}}} = \sum_j a_j v_j,\quad a_j = \mathrm{{softmax}}\Big({inside}{mask}\Big)",
         _weight(step, key),
     ]
 
@@ -221,7 +222,7 @@ def _division(step: Step, key: int) -> str:
 
 def _mask(step: Step, key: int) -> str:
     if step.scene.part == "cross_attention":
-        return _("**2. No mask**: all of the source may be looked at; the answer is not in it.")
+        return _("**2. No mask**: the source is known before anything is written; nothing has to be hidden.")
     if step.scene.part == "encoder_attention":
         return _("**2. No mask**: the source is there as a whole before anything is written.")
     if not step.scene.causal:

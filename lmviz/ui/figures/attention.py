@@ -105,7 +105,7 @@ def map_figure(
         }],
         layout={
             "title": {"text": title}, "uirevision": key, "margin": {"l": 60, "r": 4, "t": 26, "b": 44},
-            "xaxis": {"title": {"text": x}, "type": "category", **ticks(columns), "tickangle": 0},
+            "xaxis": {"title": {"text": x}, "type": "category", **ticks_along(columns)},
             "yaxis": {"title": {"text": y}, "type": "category", **ticks(rows), "range": [len(rows) - 0.5, -0.5],
                       "showgrid": False},
             "shapes": shapes,
@@ -119,6 +119,16 @@ def ticks(names: Sequence[str]) -> dict[str, Any]:
         return {"nticks": 12}
     texts = [name.partition(" ")[2] or name for name in names]
     return {"tickmode": "array", "tickvals": list(names), "ticktext": texts, "tickfont": {"size": 11}}
+
+
+def ticks_along(names: Sequence[str]) -> dict[str, Any]:
+    """The same along the bottom: words slant; <mask> is a block, other special tokens are left to the hover."""
+    found = ticks(names)
+    if "ticktext" not in found:
+        return {**found, "tickangle": 0}
+    special = {"&lt;mask&gt;": "▒", "&lt;begin&gt;": "", "&lt;end&gt;": ""}
+    texts = [special.get(text, text) for text in found["ticktext"]]
+    return {**found, "ticktext": texts, "tickangle": 0 if max(map(len, texts)) <= 2 else -60}
 
 
 def lines_figure(

@@ -8,11 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from lmviz.ui.figures.attention import LINE_COLOR, ticks
+from lmviz.ui.figures.attention import LINE_COLOR, ticks, ticks_along
 from lmviz.ui.figures.compact import compact
 from lmviz.ui.theme import ACCENT, FINE, MUTED, SEQUENTIAL
 
 SEEN = f"rgba({LINE_COLOR},0.55)"
+FEW = 24
+"""Tokens that can all be named along the bottom of a mask, which is narrow."""
 SHARE_COLORS = ("#4296ea", "#5a666c", "#e06c26")
 """Earlier, itself, later."""
 
@@ -31,9 +33,10 @@ def mask_figure(
         for where, name, color in ((allowed, may, SEEN), (~allowed, may_not, FINE)) if where.any()
     ]  # fmt: skip
     frame = {"type": "rect", "x0": -0.5, "x1": len(columns) - 0.5}
+    along = ticks_along(columns) if len(columns) <= FEW else {"nticks": 6, "tickangle": 0}
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": key, "margin": {"l": 60, "r": 4, "t": 26, "b": 44},
-        "xaxis": {"title": {"text": x}, "type": "category", **ticks(columns), "tickangle": 0},
+        "xaxis": {"title": {"text": x}, "type": "category", **along},
         "yaxis": {"title": {"text": y}, "type": "category", **ticks(rows), "range": [len(rows) - 0.5, -0.5],
                   "showgrid": False},
         "shapes": [] if query is None else [
@@ -58,6 +61,7 @@ def shares_figure(
     ]  # fmt: skip
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": title, "barmode": "stack", "bargap": 0.3,
+        "uniformtext": {"mode": "hide", "minsize": 10},
         "margin": {"l": 60, "r": 8, "t": 28, "b": 40}, "legend": {"traceorder": "normal"},
         "xaxis": {"title": {"text": x}, "range": [0, 1]},
         "yaxis": {"type": "category", "autorange": "reversed", "showgrid": False},
@@ -69,9 +73,7 @@ class Guessed:
     """One hidden place, its texts as Plotly may show them."""
 
     name: str
-    """Different for each place."""
-    label: str
-    right: str
+    """Different for each place: its number and the token that stands there."""
     chance: float
     """Of the token that stands there."""
     note: str
@@ -92,7 +94,7 @@ def guesses_figure(
     columns = [first, *(str(number + 1) for number in range(width))]
     chances = [[place.chance, *(chance for _token, chance in place.guesses)] for place in places]
     texts = [
-        [f"{place.right} {place.chance:.1%}<br>{place.note}",
+        [f"{place.chance:.1%}<br>{place.note}",
          *(f"<b>{token}</b><br>{chance:.1%}" for token, chance in place.guesses)]
         for place in places
     ]  # fmt: skip
@@ -100,15 +102,14 @@ def guesses_figure(
     return go.Figure(
         data=[{
             "type": "heatmap", "x": columns, "y": [place.name for place in places], "z": compact(np.array(chances)),
-            "text": texts, "texttemplate": "%{text}", "textfont": {"size": 12}, "colorscale": SEQUENTIAL, "zmin": 0,
+            "text": texts, "texttemplate": "%{text}", "textfont": {"size": 11}, "colorscale": SEQUENTIAL, "zmin": 0,
             "zmax": 1, "xgap": 2, "ygap": 2, "showscale": False, "hovertemplate": hover + "<extra></extra>",
         }],
         layout={
             "title": {"text": title}, "uirevision": key, "margin": {"l": 60, "r": 4, "t": 8, "b": 44},
             "xaxis": {"title": {"text": x}, "type": "category", "tickangle": 0},
-            "yaxis": {"title": {"text": y}, "type": "category", "range": [len(places) - 0.5, -0.5], "showgrid": False,
-                      "tickmode": "array", "tickvals": [place.name for place in places],
-                      "ticktext": [place.label for place in places]},
+            "yaxis": {"title": {"text": y if len(places) > 2 else ""}, "type": "category", "showgrid": False,
+                      "range": [len(places) - 0.5, -0.5], "dtick": 1},
             "shapes": [
                 {**box, "x0": place.hit + 0.52, "x1": place.hit + 1.48, "y0": row - 0.46, "y1": row + 0.46}
                 for row, place in enumerate(places) if place.hit is not None

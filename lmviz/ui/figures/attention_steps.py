@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from lmviz.ui.figures.attention import LINE_COLOR, Array, ticks
+from lmviz.ui.figures.attention import LINE_COLOR, Array, ticks_along
 from lmviz.ui.figures.compact import compact
 from lmviz.ui.theme import ACCENT, DIVERGING, FINE, INK, MUTED, SURFACE
 
@@ -58,7 +58,7 @@ def steps_figure(
         layout={
             "title": {"text": title}, "uirevision": uirevision, "margin": {"l": 60, "r": 4, "t": 4, "b": 44},
             "hovermode": "x", "hoversubplots": "axis", "bargap": 0.15, "showlegend": False,
-            "xaxis": {"title": {"text": x}, "type": "category", **_ticks(keys),
+            "xaxis": {"title": {"text": x}, "type": "category", **ticks_along(keys),
                       "anchor": f"y{len(panels)}", "range": [-0.5, len(keys) - 0.5]},
             **layout,
             "annotations": [
@@ -68,15 +68,6 @@ def steps_figure(
             "shapes": [*_marks(query, key), *(mark for panel, top in placed for mark in _curtains(panel, top, height))],
         },
     )  # fmt: skip
-
-
-def _ticks(keys: Sequence[str]) -> dict[str, Any]:
-    """Tokens of a letter or two stand upright, words slant; special ones, which are wide, are left to the hover."""
-    found = ticks(keys)
-    if "ticktext" not in found:
-        return {**found, "tickangle": 0}
-    texts = ["" if text.startswith("&lt;") and text.endswith("&gt;") else text for text in found["ticktext"]]
-    return {**found, "ticktext": texts, "tickangle": 0 if max(map(len, texts)) <= 2 else -60}
 
 
 def _bars(
