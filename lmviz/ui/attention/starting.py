@@ -38,11 +38,11 @@ def train_control(run: Run) -> None:
         }  # fmt: skip
         st.caption(words[kind])
         titles = _sources(kind)
-        source = str(st.selectbox(_("Learns from"), list(titles), format_func=titles.__getitem__,
-                                  key=f"attention_source_{kind == 'transformer'}"))  # fmt: skip
-        size = str(st.segmented_control(
-            _("Size"), SIZES, format_func=_size, key="attention_size", default="small", required=True
-        ))  # fmt: skip
+        st.selectbox(
+            _("Learns from"), list(titles), format_func=titles.__getitem__,
+            key=f"attention_source_{kind == 'transformer'}",
+        )  # fmt: skip
+        st.segmented_control(_("Size"), SIZES, format_func=_size, key="attention_size", default="small", required=True)
         st.button(_("Train"), type="primary", icon=":material/play_arrow:", key="attention_train",
                   on_click=partial(_begin, _new))  # fmt: skip
         if run.config().model.kind == "bert" and run.config().has_text:
