@@ -12,7 +12,10 @@ from lmviz.config import LSTMConfig
 from lmviz.errors import LmvizError
 from lmviz.ui import catalogue, i18n
 
-NAMES = {"RNN", "NVSI-RNN", "GRU", "LSTM", "GPT", "BERT", "CBOW", "FFN", "Seq2Seq", "lmviz", "English"}
+NAMES = {
+    *("RNN", "NVSI-RNN", "GRU", "LSTM", "GPT", "BERT", "CBOW", "FFN", "Seq2Seq", "Transformer", "BLEU", "lmviz"),
+    *("English", "{key}: {value}", "{token}: {chance}", "{name} {forced} → {own}"),
+}
 """Texts that are the same in Chinese."""
 
 CJK = re.compile(r"[\u4e00-\u9fff]")

@@ -20,7 +20,7 @@ from lmviz.ui.i18n import LANGUAGES, po_path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
-CONFIG_MODULES = ("lmviz.config", "lmviz.decoding.config")
+CONFIG_MODULES = ("lmviz.config", "lmviz.model_config", "lmviz.decoding.config")
 VOLATILE = (
     b'"POT-Creation-Date',
     b'"PO-Revision-Date',

@@ -180,7 +180,8 @@ def _overview_caption(scene: Scene, names: dict[str, Any] | None) -> str:
 
 def _legend(scene: Scene, names: dict[str, Any]) -> None:
     for pattern in names["patterns"]:
-        st.markdown(f"**{pattern_name(pattern)}**: {_(PATTERNS[pattern])}")
+        meaning = _(PATTERNS[pattern])
+        st.markdown(f"**{pattern_name(pattern)}**: {meaning}")
     rows = [
         {
             _("head"): f"{layer + 1}.{head + 1}", _("name"): pattern_name(names["names"][layer][head]),
