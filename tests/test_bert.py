@@ -16,6 +16,7 @@ from lmviz.errors import ConfigError
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED, Batch
 from lmviz.models.bert import BERT
+from lmviz.tokenizers import END
 
 V, C, D, N = 11, 8, 12, 3
 TINY: dict[str, Any] = {"d_model": D, "num_heads": N}
@@ -72,8 +73,9 @@ def model(config: BERTConfig, classes: int | None) -> Any:
 
 @pytest.fixture
 def tokens() -> Tensor:
-    """With its own token for what is hidden, which is V."""
-    return torch.randint(V + 1, (3, C), generator=torch.Generator().manual_seed(9))
+    """With its own token for what is hidden, which is V, and without <end>, after which a classifier reads nothing."""
+    drawn = torch.randint(V + 1, (3, C), generator=torch.Generator().manual_seed(9))
+    return drawn.where(drawn != END, END + 1)
 
 
 def assert_equal(ours: Any, theirs: Any) -> None:
@@ -346,6 +348,17 @@ def test_the_classifier_equals_hugging_faces(tokens: Tensor, activation: Any) ->
     assert_equal(model(tokens)[:, 0], theirs(tokens).logits)
     labels = torch.tensor([2, 0, 3])
     assert_equal(model.loss(Batch(tokens, labels[:, None])), theirs(tokens, labels=labels).loss)
+
+
+@torch.no_grad()
+def test_what_pads_a_labelled_text_changes_nothing(tokens: Tensor) -> None:
+    model = make(BERTConfig(**TINY), 3)
+    short = torch.cat([tokens[:, :4], torch.full((3, 1), END)], 1)
+    padded = torch.cat([short, torch.full((3, C - 5), END)], 1)
+    torch.testing.assert_close(model(padded), model(short))
+    other = padded.clone()
+    other[:, 5:] = tokens[:, 5:]
+    torch.testing.assert_close(model(other), model(short))
 
 
 def test_pre_norm_equals_torchs_encoder(tokens: Tensor) -> None:

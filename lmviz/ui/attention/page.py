@@ -80,7 +80,8 @@ def _body(run_id: str, text: str, pace: float | None) -> None:
     progress(run)
     names = {part: _(name) for part, (name, _show) in PARTS.items()}
     part = switch(_("What to look at"), names, "attention_part", "view")
-    left, right = st.columns([13, 11], vertical_alignment="bottom")
+    three = run.config().model.kind == "transformer"
+    left, right = st.columns([13, 11], vertical_alignment="bottom") if three else (st.container(), st.container())
     with left:
         kind = head.part_switch(run)
     with right, st.container(horizontal=True, vertical_alignment="bottom", key="attention_moment"):

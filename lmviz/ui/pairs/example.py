@@ -108,7 +108,7 @@ def _map(
         )
     figure = alignment_figure(
         attention, place_names(answer["target"]), place_names(answer["source"]), pair, title=plain(title),
-        x=_("source"), y=_("written"), key=f"{one.run.id} {source}",
+        x=_("source"), y=_("character written"), key=f"{one.run.id} {source}",
         hover=_("“{row}” looks at “{column}” with {weight}").format(
             row="%{y}", column="%{x}", weight="<b>%{z:.3f}</b>"
         ),
@@ -235,7 +235,7 @@ def _edit_map(
     title = _edit_finding(before, answer, forced)
     figure = alignment_figure(
         attention, place_names(answer["target"]), place_names(answer["source"]), None, title=plain(title),
-        x=_("source"), y=_("written"), key=f"edit {one.run.id} {source}", forced=forced,
+        x=_("source"), y=_("character written"), key=f"edit {one.run.id} {source}", forced=forced,
         hover=_("let “{row}” look at “{column}”").format(row="%{y}", column="%{x}"),
     )  # fmt: skip
     chart(

@@ -86,6 +86,6 @@ def _mistakes(one: Learner, report: dict[str, Any]) -> None:
     if not report["mistakes"]:
         return
     with st.expander(_("Mistakes: {name}").format(name=one.name)):
-        names = (_("source"), _("written"), _("should be"))
+        names = (_("source"), _("output"), _("should be"))
         rows = [dict(zip(names, map(plain_cell, row), strict=True)) for row in report["mistakes"]]
         st.dataframe(rows, hide_index=True)
