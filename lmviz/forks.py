@@ -19,7 +19,9 @@ from lmviz.settings import apply_settings, validated
 FIXED = ("corpus", "tokenizer", "model", "schema_version")
 """Sections that make the weights what they are."""
 CHANGEABLE = ("model.dropout",)
-WHOLE = ("tokenizer.json", "data.json")
+WHOLE = ("tokenizer.json", "target_tokenizer.json", "data.json")
+PLACED = ("gpt", "bert", "transformer")
+"""Kinds whose context length is part of the model."""
 OF_WINDOWS = ("baselines.json", "breakdown.json", "validation.jsonl")
 """What was measured on the validation windows: it holds as long as these are cut alike."""
 SET_LIVE = {"learning_rate": "training.learning_rate", "clip_norm": "training.clip_norm", "dropout": "model.dropout"}
@@ -50,7 +52,7 @@ def fork_config(run: Run, step: int, settings: Iterable[str] = (), name: str = "
     after = apply_settings(before, settings)
     rows, old = after.flat(), before.flat()
     fixed = [key for key in rows if key.split(".")[0] in FIXED and key not in CHANGEABLE and rows[key] != old.get(key)]
-    if before.model.kind == "gpt" and after.training.context_length != before.training.context_length:
+    if before.model.kind in PLACED and after.training.context_length != before.training.context_length:
         fixed.append("training.context_length")
     if fixed:
         raise ConfigError(

@@ -18,6 +18,7 @@ from lmviz.decoding.translate import translate
 from lmviz.decoding.written import Written
 from lmviz.errors import ConfigError, CorpusError, LmvizError
 from lmviz.finetune import finetune
+from lmviz.forks import fork
 from lmviz.inspect.fields import right_share
 from lmviz.inspect.pairs import by_length, example, exposure
 from lmviz.models.base import UNSCORED
@@ -193,6 +194,25 @@ def test_fine_tuning_begins_with_the_weights_and_tokens_of_the_other(tmp_path: P
     assert run.metrics()[-1]["accuracy"] > 0
     with pytest.raises(ConfigError, match="no trained bert"):
         finetune(store, run, "code-or-prose")
+
+
+def test_forks_of_pairs_and_of_fine_tuned_runs_are_whole(tmp_path: Path, text_file: Path) -> None:
+    store = Store(tmp_path, samples=None)
+    pairs = trained(store, preset("seq2seq", "tiny", training={"steps": 6}))
+    settings = {"steps": 3, "context_length": 48}
+    first = trained(store, preset("bert", "tiny", corpus={"name": str(text_file)}, training=settings))
+    tuned = finetune(store, first, "code-or-prose", ["training.steps=4"])
+    train_here(tuned, quiet=True)
+    for run in (pairs, tuned):
+        step = run.checkpoint_steps()[1]
+        other = fork(store, run, step)
+        train_here(other, quiet=True)
+        assert other.status().state == "finished", other.status().error
+        same, tokenizer, _ = load_model(other)
+        expected, own, _ = load_model(run)
+        assert (tokenizer.source is None) == (own.source is None) and tokenizer.vocab_size == own.vocab_size
+        for name, value in expected.state_dict().items():
+            torch.testing.assert_close(same.state_dict()[name], value)
 
 
 def test_labels_are_balanced_and_no_held_out_text_is_trained_on() -> None:

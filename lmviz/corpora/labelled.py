@@ -56,15 +56,15 @@ class LabelSet:
 
 
 @lru_cache(maxsize=4)
-def label_set(name: str) -> LabelSet:
-    """A built-in set, or a table of two columns: the text and its label.
+def label_set(name: str, allow_paths: bool = True) -> LabelSet:
+    """A built-in set, or a table of two columns: the text and its label. allow_paths: as of `pair_set`.
 
     Raises:
         CorpusError: there is no such table, or its second column has too many values to be labels.
     """
     if name in LABELLED:
         return _split(("code", "prose"), [(text, 0) for text in _code()], [(text, 1) for text in _prose()])
-    pairs = pair_set(name)
+    pairs = pair_set(name, allow_paths=allow_paths)
     rows = [pairs.train(i) for i in range(pairs.train_size)] + [pairs.test(i) for i in range(pairs.test_size)]
     classes = tuple(sorted({pair.target for pair in rows}))
     if not 2 <= len(classes) <= MAX_CLASSES:

@@ -129,7 +129,7 @@ class Session:
             model = build_model(
                 self.config.model, data.tokenizer.vocab_size, self.config.training.context_length, **data.sizes
             )
-        if self.config.pretrained:
+        if self.config.pretrained and not (self.status.step or self.config.fork):  # else it goes on from its own
             begin_with(self.run, model)
         self.status.product = use_product(model, self.status.product or self._first_product())
         self.status.stage = ""

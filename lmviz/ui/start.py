@@ -41,7 +41,7 @@ def check_text(config: RunConfig) -> None:
         pair_set(corpus.name, allow_paths=False)
         return None
     if config.learns_labels:
-        label_set(corpus.name)
+        label_set(corpus.name, allow_paths=False)
         return None
     load_corpus(corpus.name, column=corpus.column, encoding=corpus.encoding, allow_paths=False)
     characters = cache.corpus_preview(corpus.name).characters

@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from lmviz.corpora import list_corpora
-from lmviz.corpora.labelled import list_labelled
+from lmviz.corpora.labelled import label_set, list_labelled
 from lmviz.corpora.pairs import list_pairs
 from lmviz.errors import LmvizError
 from lmviz.finetune import finetune
@@ -85,6 +85,7 @@ def _new() -> Run:
 
 
 def _tuned(run: Run, name: str) -> Run:
+    label_set(name, allow_paths=False)
     return start_created(lambda owner: finetune(cache.store(), run, name, owner=owner))
 
 
