@@ -24,6 +24,7 @@ from lmviz.jobs.pool import MAX_CRASHES, LocalPool
 from lmviz.jobs.wire import connect, pair
 from lmviz.jobs.worker import Worker
 from lmviz.runs import Run, Store
+from lmviz.training import sources
 from lmviz.turns import IDLE
 
 FOREVER = 1_000_000
@@ -372,7 +373,7 @@ def test_an_answer_that_waits_holds_up_no_other(
     def count(_: Store) -> Iterator[dict]:
         yield from ({"number": number} for number in range(20))
 
-    monkeypatch.setattr(questions, "load_data", waiting_for_its_text)
+    monkeypatch.setattr(sources, "load_data", waiting_for_its_text)
     monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it slept"))
     monkeypatch.setitem(questions.QUESTIONS, "count", count)
     config = small_config("gru", text_file).model_dump(mode="json")
