@@ -59,6 +59,13 @@ def _window(config: RunConfig) -> int:
     return USUAL_PAIR if config.reads_pairs else config.training.context_length
 
 
+def _pair_width(config: RunConfig) -> int:
+    """Numbers kept for each token of a source that a token of its target looks at."""
+    if isinstance(config.model, TransformerConfig):
+        return 3 * config.model.num_layers * config.model.num_heads
+    return getattr(config.model, "hidden_size", 1) if config.model.kind == "seq2seq-attention" else 1
+
+
 def check_pairs(config: RunConfig, source: int, target: int) -> None:
     """What can be told from the lengths of the longest pairs.
 
@@ -66,8 +73,8 @@ def check_pairs(config: RunConfig, source: int, target: int) -> None:
         ConfigError: a Transformer has learned places and too few of them, or a batch of such pairs is too large.
     """
     context, tokens = config.training.context_length, max(source, target)
-    batch, width = config.training.batch_size, getattr(config.model, "hidden_size", 0)
-    if batch * target * source * max(width, 1) > 4 * MAX_ACTIVATIONS:
+    batch, width = config.training.batch_size, _pair_width(config)
+    if batch * target * source * width > 4 * MAX_ACTIVATIONS:
         raise ConfigError(
             N_("A batch of {batch} of these pairs is too large: they have up to {source} and {target} tokens. Take a"
                " smaller batch_size."),

@@ -21,6 +21,7 @@ from lmviz.finetune import finetune
 from lmviz.forks import fork
 from lmviz.inspect.fields import right_share
 from lmviz.inspect.pairs import by_length, example, exposure
+from lmviz.jobs.questions import QUESTIONS
 from lmviz.models.base import UNSCORED
 from lmviz.models.pairs import PairModel
 from lmviz.models.seq2seq import Seq2Seq
@@ -111,7 +112,7 @@ def test_the_share_on_the_right_part_is_counted_by_hand() -> None:
     assert right_share([right], [pair]) == pytest.approx(0.6)
     wrong = Written([5, 5], "11", [0.0, 0.0, 0.0], looked)
     assert right_share([right, wrong], [pair, pair]) == pytest.approx(0.6)
-    assert right_share([wrong], [pair]) == 0
+    assert right_share([wrong], [pair]) is None
 
 
 def test_right_outputs_by_length_are_counted() -> None:
@@ -121,6 +122,25 @@ def test_right_outputs_by_length_are_counted() -> None:
     assert rows[0] == {"from": 1, "to": rows[0]["to"], "pairs": rows[0]["pairs"], "right": rows[0]["right"]}
     assert sum(row["right"] * row["pairs"] for row in rows) == pytest.approx(3)
     assert all(a["to"] < b["from"] for a, b in itertools.pairwise(rows))
+
+
+def test_sources_of_one_length_are_one_group() -> None:
+    rows = by_length([Pair("ab", "x"), Pair("cd", "y")], ["x", "x"])
+    assert rows == [{"from": 2, "to": 2, "pairs": 2, "right": 0.5}]
+
+
+def test_words_and_few_places_are_measured_too(tmp_path: Path) -> None:
+    """No field of a word is known; a Transformer with as many places as its pairs need ends what it writes there."""
+    store = Store(tmp_path, samples=None)
+    words = preset("seq2seq-attention", "tiny", tokenizer={"kind": "word"}, training={"steps": 3})
+    assert "right_share" not in trained(store, words).metrics()[-1]
+    settings = {"steps": 2, "context_length": 13}
+    places = preset("transformer", "tiny", corpus={"name": "reverse"}, model={"position": "learned"}, training=settings)
+    run = trained(store, places)
+    *_, maps = QUESTIONS["attention"](store, run.id, text="abcdefghijab", part="cross_attention")
+    assert len(maps["columns"]) == 13 and len(maps["rows"]) <= 13
+    with pytest.raises(ConfigError, match="200 are allowed"):
+        list(QUESTIONS["attention"](store, run.id, text="a" * 300, part="encoder_attention"))
 
 
 def test_moving_attention_to_where_it_was_changes_nothing_and_elsewhere_does(tmp_path: Path) -> None:
@@ -228,6 +248,12 @@ def test_a_table_of_labels_is_one_of_pairs(tmp_path: Path, monkeypatch: pytest.M
     rows = "\n".join(f"text number {n},{'even' if n % 2 == 0 else 'odd'}" for n in range(60))
     name = add_pairs(("numbers.csv", rows.encode()), "Numbers")
     assert label_set(name).classes == ("even", "odd")
+    both = rows + "\ntext number 7,even\ntext number 8,odd"
+    texts = label_set(add_pairs(("both.csv", both.encode()), "Both"))
+    assert not {"text number 7", "text number 8"} & {text for text, _ in (*texts.train, *texts.test)}
+    few = rows + "\nanother text,neither"
+    with pytest.raises(CorpusError, match="Label neither has 1 texts"):
+        label_set(add_pairs(("few.csv", few.encode()), "Few"))
     many = "\n".join(f"text {n},label {n}" for n in range(60))
     with pytest.raises(CorpusError, match="60 different values"):
         label_set(add_pairs(("many.csv", many.encode()), "Many"))

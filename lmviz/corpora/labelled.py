@@ -9,6 +9,7 @@ import hashlib
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -20,6 +21,8 @@ from lmviz.corpora.store import CorpusSummary
 from lmviz.errors import N_, CorpusError
 
 MAX_CLASSES = 20
+FEWEST = 10
+"""Texts of each class."""
 SHORTEST, LONGEST = 40, 200
 """Characters of a snippet."""
 PROSE_SHARE = 0.93
@@ -80,10 +83,22 @@ def label_set(name: str, allow_paths: bool = True) -> LabelSet:
 
 
 def _split(classes: tuple[str, ...], *by_class: Iterable[tuple[str, int]]) -> LabelSet:
-    """As many of each class, as far as there are; one in TESTED_SHARE of each is held out."""
+    """As many of each class, so that guessing gains nothing; one in TESTED_SHARE of each is held out.
+
+    Raises:
+        CorpusError: a class has too few texts.
+    """
     order = random.Random(1)
     distinct = [list(dict.fromkeys(rows)) for rows in by_class]
+    texts = Counter(text for rows in distinct for text, _label in rows)
+    distinct = [[row for row in rows if texts[row[0]] == 1] for rows in distinct]  # with two labels it tells nothing
     fewest = min(EACH, *map(len, distinct))
+    if fewest < FEWEST:
+        label = classes[[len(rows) for rows in distinct].index(fewest)]
+        raise CorpusError(
+            N_("Label {label} has {count} texts of its own; at least {least} are needed. Add more, or take it out."),
+            label=label, count=fewest, least=FEWEST,
+        )  # fmt: skip
     train: list[tuple[str, int]] = []
     test: list[tuple[str, int]] = []
     for kept in distinct:

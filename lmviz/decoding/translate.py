@@ -18,6 +18,7 @@ def translate(
     model: PairModel, tokenizer: Tokenizer, sources: Tensor, longest: int, *, look: bool = True
 ) -> list[Written]:  # fmt: skip
     """Greedily, (B, S) -> B targets of at most `longest` tokens each. look: with where it looked, as long again."""
+    longest = min(longest, model.context_length or longest)
     with evaluating(model):
         state = model.encode(sources)
         last = torch.full((len(sources),), BEGIN)

@@ -8,13 +8,13 @@ from lmviz.corpora.pairs import Pair
 from lmviz.decoding.written import Written
 
 
-def right_share(written: Sequence[Written], pairs: Sequence[Pair]) -> float:
+def right_share(written: Sequence[Written], pairs: Sequence[Pair]) -> float | None:
     """Mean over all characters of right outputs that have a field, such as the digits of a year: the attention, when
-    each was written, on the characters of the source that have the same field. 0 if no output was right; characters
-    are tokens here.
+    each was written, on the characters of the source that have the same field. None if no output was right;
+    characters are tokens here.
     """
     shares = [share for one, pair in zip(written, pairs, strict=True) for share in shares_of(one, pair)]
-    return float(np.mean(shares)) if shares else 0.0
+    return float(np.mean(shares)) if shares else None
 
 
 def shares_of(written: Written, pair: Pair) -> list[float]:

@@ -54,7 +54,7 @@ def example(
     sources = data.sources([source])
     if forced and isinstance(model, Seq2Seq) and model.attention:
         model = edited(model, {step: torch.tensor(weights) for step, weights in forced.items()})
-    (written,) = translate(model, data.tokenizer, sources, 2 * data.lengths[1] + 5)
+    (written,) = translate(model, data.tokenizer, sources, data.longest_written)
     steps = len(written.logprobs)
     wanted = [*written.tokens, END][:steps]
     with evaluating(model):
@@ -78,7 +78,8 @@ def example(
 def write_all(model: PairModel, data: PairData, pairs: Sequence[Pair]) -> Iterator[list[Written]]:
     """What the model writes for pairs, some at a time."""
     for start in range(0, len(pairs), AT_ONCE):
-        yield data.write(model, [pair.source for pair in pairs[start : start + AT_ONCE]])
+        some = [pair.source for pair in pairs[start : start + AT_ONCE]]
+        yield data.write(model, some, look=data.aligned)
 
 
 def by_length(pairs: Sequence[Pair], outputs: Sequence[str], bins: int = 6) -> list[dict[str, Any]]:
@@ -89,6 +90,7 @@ def by_length(pairs: Sequence[Pair], outputs: Sequence[str], bins: int = 6) -> l
     lengths = np.array([len(pair.source) for pair in pairs])
     right = np.array([output == pair.target for output, pair in zip(outputs, pairs, strict=True)])
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, bins + 1)).astype(int))
+    edges = np.append(edges, edges) if len(edges) == 1 else edges  # all of one length
     edges[-1] += 1
     rows = []
     for low, high in itertools.pairwise(edges):

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from lmviz.checkpoints import load_model
+from lmviz.config import LABELLED, PAIR_CORPORA
 from lmviz.errors import N_, ConfigError, RunError
 from lmviz.jobs import attention_questions as answers
-from lmviz.jobs.of_run import Answer, in_pieces, model_of
+from lmviz.jobs.of_run import Answer, in_pieces, model_of, text_of
 from lmviz.models.base import Batch, LanguageModel
 from lmviz.runs import Run, Store
 from lmviz.tokenizers import BEGIN
-from lmviz.training.data import Data, validation_batches
+from lmviz.training.data import Data, check_fingerprint, validation_batches
 from lmviz.training.label_data import LabelData
 from lmviz.training.made import MadeData
 from lmviz.training.masked_data import MaskedData
@@ -58,7 +59,7 @@ def ask_attention_average(store: Store, run: str, layer: int, head: int, step: i
     """The last piece: the mean map of a head over held-out windows; see attention_questions.average."""
     model, _, _ = model_of(store, run, step)
     windows = yield from _windows(store, run)
-    yield answers.average(model, windows, layer, head)
+    yield from answers.average(model, windows, layer, head)
 
 
 def ask_attention_names(store: Store, run: str, step: int | None = None) -> Answer:
@@ -136,9 +137,21 @@ def _kept(run: Run, steps: Sequence[int]) -> Iterator[tuple[int, LanguageModel]]
 
 
 def _data(store: Store, run: str) -> Generator[dict[str, Any], None, Data | MadeData]:
+    """What a run learned from, cut by its own tokenizer.
+
+    Raises:
+        RunError: it is another one now, and not a built-in one.
+    """
     found = store.get(run)
-    tokenizer = model_of(store, run, None)[1] if found.config().pretrained else None
-    return (yield from in_pieces(open_data(found.config(), tokenizer=tokenizer)))
+    config = found.config()
+    if config.has_text:
+        text = yield from text_of(store, run)
+        return MaskedData(text.data, config) if config.model.kind == "bert" else text.data
+    tokenizer = model_of(store, run, None)[1] if config.pretrained else None
+    data = yield from in_pieces(open_data(config, tokenizer=tokenizer))
+    if config.corpus.name not in (*PAIR_CORPORA, *LABELLED):
+        check_fingerprint(found, data.fingerprint)
+    return data
 
 
 def _batches(store: Store, run: str) -> Generator[dict[str, Any], None, list[Batch]]:
@@ -160,7 +173,8 @@ def _windows(store: Store, run: str) -> Generator[dict[str, Any], None, Tensor]:
     data = yield from _data(store, run)
     if isinstance(data, LabelData):
         rows = [[BEGIN, *data.tokenizer.encode(text)][:LABEL_TOKENS] for text, _ in data.texts.test]
-        length = min(LABEL_TOKENS, data.longest)
+        usual = sorted(map(len, rows))[len(rows) // 2]
+        length = max(2, min(LABEL_TOKENS, data.longest, usual))
         return torch.tensor([row[:length] for row in rows if len(row) >= length][: HELD_OUT_TOKENS // length])
     if isinstance(data, MaskedData):
         return data.whole_windows(HELD_OUT_TOKENS)

@@ -26,6 +26,7 @@ from lmviz.inspect.lens import logit_lens
 from lmviz.inspect.masked_guesses import hidden, masked_guesses
 from lmviz.inspect.positions import loss_by_position, position_similarity, position_table
 from lmviz.inspect.score import surprise
+from lmviz.limits import MAX_PAIR_CHARACTERS
 from lmviz.models.attention import Attended, watched
 from lmviz.models.base import Batch, LanguageModel
 from lmviz.models.bert import BERT
@@ -38,6 +39,8 @@ Pieces = Generator[dict[str, Any], None, None]
 
 PARTS = ("attention", "encoder_attention", "cross_attention")
 LONGEST_TARGET = 64
+AT_ONCE = 2**22
+"""Attention weights held at a time."""
 NEXT = 10
 
 
@@ -68,6 +71,7 @@ def read(
     if part != "attention":
         raise ConfigError(N_("The model has no {part}. It has: {known}."), part=part, known="attention")
     tokens = text_tokens(tokenizer, text)
+    masked = _hidden_places(model, tokens, masked)
     seen_tokens = hidden(model, tokens, list(masked)) if isinstance(model, BERT) and masked else tokens
     names = [tokenizer.token_text(token) for token in tokens.tolist()]
     for place in masked:
@@ -78,6 +82,11 @@ def read(
     return Read([once for (once,) in seen.values()], names, names, None)
 
 
+def _hidden_places(model: LanguageModel, tokens: Tensor, masked: Sequence[int]) -> list[int]:
+    """Those that are places of the text, of a bert; nothing can be hidden from other models."""
+    return [place for place in masked if 0 <= place < len(tokens)] if isinstance(model, BERT) else []
+
+
 def _read_pair(model: PairModel, tokenizer: Tokenizer, text: str, part: str) -> Read:
     assert tokenizer.source is not None
     parts = attention_parts(model)
@@ -85,7 +94,8 @@ def _read_pair(model: PairModel, tokenizer: Tokenizer, text: str, part: str) -> 
         raise ConfigError(N_("The model has no {part}. It has: {known}."), part=part, known=", ".join(parts))
     source = source_tokens(tokenizer, text)
     (written,) = translate(model, tokenizer, source, LONGEST_TARGET)
-    target = torch.tensor([[BEGIN, *written.tokens]])
+    places = model.context_length or LONGEST_TARGET + 1
+    target = torch.tensor([[BEGIN, *written.tokens][:places]])
     with evaluating(model), watched(model) as seen:
         model.read(target, model.encode(source))
     layers = [seen[path][0] for path in parts[part]]
@@ -116,6 +126,11 @@ def source_tokens(tokenizer: Tokenizer, text: str) -> Tensor:
     assert tokenizer.source is not None
     if not text.strip():
         raise ConfigError(N_("There is no source. Type one, such as an example of the list."))
+    if len(text) > MAX_PAIR_CHARACTERS:
+        raise ConfigError(
+            N_("The source has {count} characters, and {limit} are allowed. Type a shorter one."),
+            count=len(text), limit=MAX_PAIR_CHARACTERS,
+        )  # fmt: skip
     unknown = tokenizer.source.unknown_characters(text)
     if unknown:
         raise ConfigError(
@@ -169,17 +184,20 @@ def steps(
     return {"rows": found.rows, "columns": found.columns, **numbers}
 
 
-def average(model: LanguageModel, windows: Tensor, layer: int, head: int) -> dict[str, Any]:
-    """{"weights": the mean map over windows (B, T) of held-out text, packed (T, T), "windows": B}."""
+def average(model: LanguageModel, windows: Tensor, layer: int, head: int) -> Pieces:
+    """The last piece: {"weights": the mean map over windows (B, T) of held-out text, packed (T, T), "windows": B}."""
     total: Tensor | None = None
-    for some in windows.split(16):  # type: ignore[no-untyped-call]
+    parts = [part for kind in attention_parts(model).values() for part in kind.values()]
+    numbers = len(parts) * parts[0].num_heads * windows.shape[1] ** 2
+    for some in torch.split(windows, max(1, AT_ONCE // numbers)):
+        yield {}
         with evaluating(model), watched(model) as seen:
             model(some)
         layers = [once for (once,) in seen.values()]
         part = _head_of(layers, layer, head).weights[:, head].sum(0)
         total = part if total is None else total + part
     assert total is not None
-    return {"weights": pack((total / len(windows)).numpy()), "windows": len(windows)}
+    yield {"weights": pack((total / len(windows)).numpy()), "windows": len(windows)}
 
 
 def names(model: LanguageModel, tokenizer: Tokenizer, windows: Tensor) -> Pieces:
@@ -258,6 +276,7 @@ def lens(model: LanguageModel, tokenizer: Tokenizer, text: str, masked: Sequence
     [[token, chance], ...], "true" (L + 1, T), "kl" (L + 1, T)}; see `logit_lens`.
     """
     tokens = text_tokens(tokenizer, text)
+    masked = _hidden_places(model, tokens, masked)
     shown = hidden(model, tokens, list(masked)) if isinstance(model, BERT) and masked else None
     found = logit_lens(model, tokens, shown)
     names = [tokenizer.token_text(token) for token in tokens.tolist()]

@@ -5,7 +5,9 @@ from dataclasses import asdict
 
 import torch
 
+from lmviz.config import PAIR_CORPORA
 from lmviz.corpora.pairs import Pair
+from lmviz.decoding.written import Written
 from lmviz.errors import N_, ConfigError
 from lmviz.inspect.fields import right_share
 from lmviz.inspect.pair_metrics import bleu, character_error_rate, exact_match
@@ -15,6 +17,7 @@ from lmviz.limits import MAX_PAIR_CHARACTERS
 from lmviz.models.pairs import PairModel
 from lmviz.packing import pack
 from lmviz.runs import Store
+from lmviz.training.data import check_fingerprint
 from lmviz.training.pair_data import PairData
 
 MEASURED = 1024
@@ -42,20 +45,21 @@ def ask_pair_example(
 def ask_pair_report(store: Store, run: str, step: int | None = None) -> Answer:
     """The last piece: how good it is on held-out pairs, by length too, and its first mistakes."""
     model, data, step = _of(store, run, step)
-    pairs = [data.pairs.test(i) for i in range(min(MEASURED, data.pairs.test_size))]
-    written = []
+    pairs = data.held_out(MEASURED)
+    written: list[Written] = []
     for some in write_all(model, data, pairs):
         written += some
         yield {"done": len(written) / len(pairs)}
     outputs, targets = [one.text for one in written], [pair.target for pair in pairs]
-    aligned = data.pairs.aligned and written[0].attention is not None
+    aligned = data.aligned and written[0].attention is not None
+    right = [pair for pair, output in zip(pairs, outputs, strict=True) if output == pair.target]
     wrong = [[p.source, out, p.target] for p, out in zip(pairs, outputs, strict=True) if out != p.target]
     yield {
         "run": run, "step": step, "pairs": len(pairs), "exact_match": exact_match(outputs, targets),
         "character_error_rate": character_error_rate(outputs, targets),
         "bleu": bleu(outputs, targets, chinese=_is_chinese(targets)),
         "right_share": right_share(written, pairs) if aligned else None,
-        "uniform_share": _uniform_share(pairs) if aligned else None,
+        "uniform_share": _uniform_share(right) if aligned and right else None,
         "by_length": by_length(pairs, outputs), "mistakes": wrong[:MISTAKES],
     }  # fmt: skip
 
@@ -63,7 +67,7 @@ def ask_pair_report(store: Store, run: str, step: int | None = None) -> Answer:
 def ask_pair_exposure(store: Store, run: str, step: int | None = None) -> Answer:
     """The last piece: loss by place after right tokens and after its own; see `inspect.pairs.exposure`."""
     model, data, step = _of(store, run, step)
-    pairs = [data.pairs.test(i) for i in range(min(EXPOSED, data.pairs.test_size))]
+    pairs = data.held_out(EXPOSED)
     yield {"run": run, "step": step, **exposure(model, data, pairs, torch.Generator().manual_seed(0))}
 
 
@@ -74,6 +78,8 @@ def _of(store: Store, run: str, step: int | None) -> tuple[PairModel, PairData, 
     model, tokenizer, step = model_of(store, run, step)
     assert isinstance(model, PairModel)
     data = PairData.of(config)
+    if config.corpus.name not in PAIR_CORPORA:  # the built-in ones follow their packages
+        check_fingerprint(store.get(run), data.fingerprint)
     return model, PairData(data.name, data.pairs, tokenizer), step
 
 

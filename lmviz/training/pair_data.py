@@ -21,12 +21,16 @@ from lmviz.inspect.pair_metrics import character_error_rate, exact_match
 from lmviz.models.base import UNSCORED, Batch, LanguageModel
 from lmviz.models.pairs import PairModel
 from lmviz.tokenizers import BEGIN, END, Tokenizer, char_tokenizer, train_tokenizer
+from lmviz.training.data import evaluation_batch_size
 from lmviz.training.made import Draws, MadeData
 
 TESTED = 256
 """Held-out pairs of every validation: an exact match of one half is then known to 0.03 (one standard deviation)."""
 LOOKED = 96
 """Of them, those whose attention is measured."""
+USUAL_LENGTH = 16
+"""Tokens of a target of which TESTED are written in a turn."""
+FEWEST = 32
 PROBED = 2000
 """Pairs from which lengths and, where they are not known, vocabularies are taken."""
 LISTED = 200_000
@@ -52,13 +56,31 @@ class PairData(MadeData):
 
     @cached_property
     def tests(self) -> list[Pair]:
-        """Those of every validation."""
-        return [self.pairs.test(i) for i in range(min(TESTED, self.pairs.test_size))]
+        """Those of every validation; fewer of long ones, which take longer to write."""
+        return self.held_out(TESTED)
+
+    def held_out(self, most: int) -> list[Pair]:
+        """So many held-out pairs, or what there is and what can be written in a turn."""
+        usual = [len(self.tokenizer.encode(self.pairs.test(i).target)) for i in range(min(64, self.pairs.test_size))]
+        affordable = max(FEWEST, most * USUAL_LENGTH // max(USUAL_LENGTH, *usual))
+        return [self.pairs.test(i) for i in range(min(most, affordable, self.pairs.test_size))]
+
+    @property
+    def longest_written(self) -> int:
+        """Tokens after which a model that does not end is stopped."""
+        return self.lengths[1] + 8
+
+    @property
+    def aligned(self) -> bool:
+        """Whether it is known which tokens belong to which: that is said of characters."""
+        return self.pairs.aligned and self.tokenizer.kind == self.source_tokenizer.kind == "char"
 
     @cached_property
     def lengths(self) -> tuple[int, int]:
         """Tokens of the longest source and target among some hundred pairs, <end> included."""
-        some = [self.pairs.train(i) for i in range(min(PROBED, self.pairs.train_size))] + self.tests
+        most = PROBED if self.pairs.source_symbols else LISTED
+        some = [self.pairs.train(i) for i in range(min(most, self.pairs.train_size))]
+        some += [self.pairs.test(i) for i in range(min(most, self.pairs.test_size))]
         source = max(len(self.source_tokenizer.encode(pair.source)) for pair in some)
         return source + 1, max(len(self.tokenizer.encode(pair.target)) for pair in some) + 1
 
@@ -103,30 +125,35 @@ class PairData(MadeData):
 
     @cached_property
     def _validation(self) -> list[Batch]:
-        return [self.batch(self.tests)]
+        whole = self.batch(self.tests)
+        assert whole.source is not None
+        size = evaluation_batch_size(self.tokenizer.vocab_size, whole.inputs.shape[1])
+        parts = (torch.split(part, size) for part in (whole.inputs, whole.targets, whole.source))
+        return [Batch(inputs, targets, source) for inputs, targets, source in zip(*parts, strict=True)]
 
     def measure(self, model: LanguageModel) -> tuple[float, dict[str, Any]]:
         """`exact_match` and `character_error_rate` of what the model writes by itself, always its likeliest token; and
         `right_share`, where the right places of a source are known: the attention that lies on them.
         """
-        (batch,) = self.validation_batches()
         with evaluating(model):
-            losses = model.token_losses(batch)[batch.targets != UNSCORED]
+            losses = torch.cat([
+                model.token_losses(batch)[batch.targets != UNSCORED] for batch in self.validation_batches()
+            ])  # fmt: skip
         written = self.write(model, [pair.source for pair in self.tests], look=False)
         outputs, targets = [one.text for one in written], [pair.target for pair in self.tests]
         columns: dict[str, Any] = {
             "exact_match": exact_match(outputs, targets),
             "character_error_rate": character_error_rate(outputs, targets),
         }
-        looked = self.write(model, [pair.source for pair in self.tests[:LOOKED]]) if self.pairs.aligned else []
+        looked = self.write(model, [pair.source for pair in self.tests[:LOOKED]]) if self.aligned else []
         if looked and looked[0].attention is not None:
-            columns["right_share"] = right_share(looked, self.tests[:LOOKED])
+            columns["right_share"] = right_share(looked, self.tests[:LOOKED])  # None while nothing is right
         return float(losses.double().mean()), columns
 
     def write(self, model: LanguageModel, sources: Sequence[str], *, look: bool = True) -> list[Written]:
         """What the model makes of sources."""
         assert isinstance(model, PairModel)
-        return translate(model, self.tokenizer, self.sources(sources), 2 * self.lengths[1] + 5, look=look)
+        return translate(model, self.tokenizer, self.sources(sources), self.longest_written, look=look)
 
     def sample(self, model: LanguageModel) -> tuple[str, str]:
         pair = self.tests[0]

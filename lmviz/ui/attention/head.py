@@ -72,7 +72,7 @@ def first_text(run: Run) -> str:
     config = run.config()
     if config.reads_pairs:
         try:
-            return pair_set(config.corpus.name).test(0).source
+            return pair_set(config.corpus.name, allow_paths=False).test(0).source
         except LmvizError:
             return ""
     if config.corpus.name == "repeat":

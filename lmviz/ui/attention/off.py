@@ -42,7 +42,7 @@ def off_part(scene: Scene) -> None:
     )  # fmt: skip
     if answer is None:
         return
-    title.subheader(finding(answer, off), anchor=False)
+    title.subheader(finding(answer, off, _unit(scene)), anchor=False)
     if scene.kind == "gpt":
         _changes(scene, answer, seed, some=bool(off))
     elif scene.kind == "transformer":
@@ -64,16 +64,25 @@ def _changes(scene: Scene, answer: dict[str, Any], seed: int, *, some: bool) -> 
         _writing(scene.text, answer, seed, some=True)
 
 
-def finding(answer: dict[str, Any], off: list[Head]) -> str:
-    """The loss on held-out text, before and after."""
+def _unit(scene: Scene) -> str:
+    """Of what a loss is the mean."""
+    config = scene.run.config()
+    if config.learns_labels:
+        return _("text")
+    return _("hidden token") if config.model.kind == "bert" else _("token")
+
+
+def finding(answer: dict[str, Any], off: list[Head], unit: str = "") -> str:
+    """The loss on held-out text, before and after. unit: of what it is the mean; a token if empty."""
+    unit = unit or _("token")
     before, after = answer["plain"]["held_out"], answer["off"]["held_out"]
     if not off:
-        return _("All heads are on, so nothing changes: the held-out loss is {loss} nats a token").format(
-            loss=f"{before:.3f}"
+        return _("All heads are on, so nothing changes: the held-out loss is {loss} nats a {unit}").format(
+            loss=f"{before:.3f}", unit=unit
         )
     heads = head_name(*off[0][1:]) if len(off) == 1 else _("{count} heads").format(count=len(off))
-    words = _("Without {heads} the held-out loss goes from {before} to {after} nats a token")
-    return words.format(heads=heads, before=f"{before:.3f}", after=f"{after:.3f}")
+    words = _("Without {heads} the held-out loss goes from {before} to {after} nats a {unit}")
+    return words.format(heads=heads, before=f"{before:.3f}", after=f"{after:.3f}", unit=unit)
 
 
 # ---- which heads ----

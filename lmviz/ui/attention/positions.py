@@ -204,8 +204,8 @@ def losses_title(losses: list[float], trained: int, kind: str) -> str:
 
 def _losses_caption(answer: dict[str, Any], kind: str) -> str:
     words = [_(
-        "Mean over {windows} windows of held-out text, each read as a whole from its first token: the token at place t"
-        " has t before it, <begin> among them."
+        "Mean over {windows} windows of held-out text, each read as a whole from its first token: at place t the model"
+        " has read t tokens and predicts the next one."
     ).format(windows=f"{answer['windows']:,}")]  # fmt: skip
     if kind == "learned":
         words.append(_("For places after the trained length there is no vector. Train a GPT with sine waves or without"

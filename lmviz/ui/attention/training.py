@@ -4,7 +4,6 @@ import streamlit as st
 
 from lmviz.compare import labels
 from lmviz.runs import Run
-from lmviz.ui import cache
 from lmviz.ui.asking import asked
 from lmviz.ui.attention.induction import CLEAR, Course, appearance, course, finding
 from lmviz.ui.attention.names import head_name
@@ -52,12 +51,15 @@ def _meaning() -> None:
 def measured(run: Run, name: str) -> Course | None:
     """What is kept of a run so far. While it moves each new moment is asked for alone, so that little is done twice."""
     steps = run.checkpoint_steps()
+    if not steps:
+        return None
     words = _("Measuring every kept moment")
     if not run.status().active:
         answer = asked("attention_history", words, run=run.id, until=steps[-1])
         return course(run, name, [answer]) if answer else None
-    answers = [cache.answer("attention_history", run=run.id, since=step, until=step) for step in steps]
-    return course(run, name, answers)
+    answers = [asked("attention_history", words, run=run.id, since=step, until=step) for step in steps]
+    known = [answer for answer in answers if answer and answer["moments"]]
+    return course(run, name, known) if known else None
 
 
 def _figures(scene: Scene, courses: list[Course]) -> None:

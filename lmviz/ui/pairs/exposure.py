@@ -37,18 +37,18 @@ def exposure_part(learners: Sequence[Learner]) -> None:
         curves, title=title, x=_("place in the output"), y=_("loss of the right character, nats"), key="exposure"
     )
     chart(figure, "pairs_exposure", height=340, csv="exposure", alt=title, caption=_(
-        "On 512 held-out pairs, with the weights of each that were kept nearest to this time. Solid: the model has"
+        "On {count} held-out pairs, with the weights of each that were kept nearest to this time. Solid: the model has"
         " read the right characters before each place, as in training (teacher forcing). Dotted: it has read what it"
         " drew itself from its own distribution; after a mistake it is where training never put it (exposure bias)."
         " “{name}” was at times shown its own guesses while it learned (scheduled sampling, Bengio et al. 2015): tick"
         " it on the left, train, and compare."
-    ).format(name=_("with attention, reads own guesses")))  # fmt: skip
+    ).format(count=max(found[0][1]["pairs"]), name=_("with attention, reads own guesses")))  # fmt: skip
 
 
 def _finding(found: Sequence[tuple[Learner, dict[str, Any]]]) -> str:
     parts = []
     for one, answer in found:
         words = _("{name} {forced} → {own}")
-        forced, own = (float(np.nanmean(answer[side])) for side in ("forced", "own"))
+        forced, own = (float(np.average(answer[side], weights=answer["pairs"])) for side in ("forced", "own"))
         parts.append(words.format(name=one.name, forced=f"{forced:.3f}", own=f"{own:.3f}"))
     return _("Mean loss after right characters → after its own: {parts}").format(parts="; ".join(parts))
