@@ -49,6 +49,8 @@ def small_config(kind: str, corpus: Path, steps: int = 40, **sections: dict) -> 
         "training": {"steps": steps, "batch_size": 4, "context_length": 16, "learning_rate": 5e-3},
         "recording": {"sample_tokens": 5, "eval_tokens": 256, "log_every": 5},
     }
+    if kind in PAIR_KINDS:
+        values["recording"]["eval_every"] = 10  # each writes 256 targets, by a model that knows no end yet
     for section, settings in sections.items():
         values[section] = {**values[section], **settings}
     return validated(values)
