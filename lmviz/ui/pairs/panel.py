@@ -117,7 +117,8 @@ def table(learners: Sequence[Learner]) -> str:
     rows = "".join(f"<tr>{''.join(_cells(one))}</tr>" for one in learners)
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     note = escape(_("Solved: 98 % of the outputs are right. A Transformer has more parameters and takes longer here."))
-    return f"<table class='paths pairs'><tr>{head}</tr>{rows}</table><div class='table-note'>{note}</div>"
+    whole = f"<table class='paths pairs'><tr>{head}</tr>{rows}</table>"
+    return f"<div class='pairs-table'>{whole}</div><div class='table-note'>{note}</div>"
 
 
 def _cells(one: Learner) -> list[str]:
