@@ -36,6 +36,8 @@ MAX_LAG = 500
 """Steps between what a task gives to remember and its question."""
 MAX_NEW_TOKENS = 10_000
 """Tokens in one generated text."""
+MAX_BEAMS = 32
+"""Texts that a beam search keeps."""
 MAX_PROMPT_CHARACTERS = 100_000
 """Characters in a prompt."""
 MAX_SCORE_TOKENS = 200_000

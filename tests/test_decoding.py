@@ -65,13 +65,15 @@ def model(tokenizer: Tokenizer) -> Bigram:
 
 
 def random_logits(seed: int, size: int) -> tuple[Tensor, Tensor]:
+    """Logits with ties and tokens that are out, and a history with repetitions."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(size, generator=generator) * 3
     if seed % 3 == 0:
         logits = logits.round()  # many ties
     if seed % 4 == 1:
         logits[torch.randint(size, (size // 3,), generator=generator)] = -torch.inf
-    return logits, torch.randint(size, (7,), generator=generator)
+    some = torch.randint(size, (3,), generator=generator)
+    return logits, some[torch.randint(3, (12,), generator=generator)]
 
 
 @pytest.mark.parametrize("size", [5, 97, 1000])
@@ -83,6 +85,8 @@ def test_processors_equal_transformers(seed: int, size: int) -> None:
         *((processors.top_k(k), hf.TopKLogitsWarper(k)) for k in (1, 3, 50, 5000)),
         *((processors.top_p(p), hf.TopPLogitsWarper(p)) for p in (1e-6, 0.3, 0.9, 0.999, 1.0)),
         *((processors.repetition_penalty(p), hf.RepetitionPenaltyLogitsProcessor(p)) for p in (0.7, 1.0, 1.3)),
+        *((processors.min_p(p), hf.MinPLogitsWarper(p)) for p in (0.0, 0.05, 0.5, 1.0)),
+        *((processors.no_repeat_ngram(n), hf.NoRepeatNGramLogitsProcessor(n)) for n in (1, 2, 3, 9)),
     ]
     for ours, theirs in pairs:
         before = logits.clone()
@@ -128,7 +132,7 @@ def test_what_is_off_is_left_out() -> None:
 @pytest.mark.parametrize(
     "bad",
     [{"temperature": 0}, {"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.1}, {"repetition_penalty": 0},
-     {"max_new_tokens": 0}, {"seed": -1}, {"strategy": "beam"}, {"temperature": math.nan}, {"prompt": "a" * 100_001}],
+     {"max_new_tokens": 0}, {"seed": -1}, {"strategy": "best"}, {"temperature": math.nan}, {"prompt": "a" * 100_001}],
 )  # fmt: skip
 def test_config_refuses(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -1,11 +1,11 @@
 """The one loop that writes text with any LanguageModel; a generator of small records, so a page can show it live.
 
-Not beam search: that keeps several texts and lives in its own file when it comes.
+Beam search, which keeps several texts, is in beam.py, and many texts at once in batch.py.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lmviz.decoding.config import DecodingConfig
-from lmviz.decoding.processors import stages_for
+from lmviz.decoding.processors import Stage, stages_for
 from lmviz.errors import N_, ConfigError, LmvizError
 from lmviz.models.base import LanguageModel
 from lmviz.models.decoder import Decoder
@@ -48,9 +48,13 @@ class GeneratedToken:
     """Of the model's own distribution, nats."""
 
 
-def generate(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig) -> Iterator[GeneratedToken]:
-    """Go on from <begin> and the prompt until <end>, which is the last record then, or max_new_tokens. Of a model that
-    reads a source the prompt is the source, and what is written is its target.
+def generate(
+    model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig, extra: Sequence[Stage] = ()
+) -> Iterator[GeneratedToken]:
+    """Go on from <begin> and the prompt until <end>, which is the last record then, a stop string or max_new_tokens. Of
+    a model that reads a source the prompt is the source, and what is written is its target.
+
+    extra: stages of one's own, after `special` and before all others.
 
     The same model, tokenizer and config give the same tokens. The model's training mode is as before whenever a
     record is handed out. Past its context_length a model forgets what is oldest, as its `step` does. The weights are
@@ -60,19 +64,31 @@ def generate(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig)
         ConfigError: the prompt has what the tokenizer does not know. At once, not at the first record.
         LmvizError: the model's logits are not finite.
     """
+    if config.strategy == "beam":
+        raise ConfigError(N_("Beam search keeps several texts at once. Take greedy or sample."))
+    history, decoder = opening(model, tokenizer, config.prompt)
+    return _generate(model, decoder, tokenizer, config, history, extra)
+
+
+def opening(model: LanguageModel, tokenizer: Tokenizer, prompt: str) -> tuple[list[int], Callable[[], Decoder]]:
+    """The tokens before the first that is written, <begin> included, and what reads them.
+
+    Raises:
+        ConfigError: the model does not write, or the prompt has what the tokenizer does not know.
+    """
     if not model.writes:
         raise ConfigError(N_("BERT fills gaps in a text; it does not go on with one. Choose a model that writes."))
     reads = tokenizer if not model.reads_source or tokenizer.source is None else tokenizer.source
-    unknown = reads.unknown_characters(config.prompt)
+    unknown = reads.unknown_characters(prompt)
     if unknown:
         raise ConfigError(
             N_("The model has never read this: {characters}. Take it out of the prompt."),
             characters=" ".join(unknown[:_NAMED_CHARACTERS]) + (" ..." if len(unknown) > _NAMED_CHARACTERS else ""),
         )
     if not model.reads_source:
-        return _generate(model, model.decoder, tokenizer, config, [BEGIN, *tokenizer.encode(config.prompt)])
-    source = torch.tensor([[*reads.encode(config.prompt), END]])
-    return _generate(model, lambda: SourceDecoder(model, source), tokenizer, config, [BEGIN])
+        return [BEGIN, *tokenizer.encode(prompt)], model.decoder
+    source = torch.tensor([[*reads.encode(prompt), END]])
+    return [BEGIN], lambda: SourceDecoder(model, source)
 
 
 class SourceDecoder(Decoder):
@@ -93,10 +109,10 @@ class SourceDecoder(Decoder):
 
 def _generate(
     model: LanguageModel, decoder: Callable[[], Decoder], tokenizer: Tokenizer, config: DecodingConfig,
-    history: list[int],
+    history: list[int], extra: Sequence[Stage],
 ) -> Iterator[GeneratedToken]:  # fmt: skip
     with evaluating(model):
-        writer = _Writer(decoder(), config, history)
+        writer = _Writer(decoder(), config, history, extra, Stopper(tokenizer, config.stop) if config.stop else None)
     describe = _Describer(tokenizer)
     while not writer.done:
         with evaluating(model):
@@ -119,10 +135,14 @@ class _Writer:
     A block grows from one token, so that the first is there at once, and ends when it has taken long enough.
     """
 
-    def __init__(self, decoder: Decoder, config: DecodingConfig, history: list[int]) -> None:
+    def __init__(
+        self, decoder: Decoder, config: DecodingConfig, history: list[int], extra: Sequence[Stage],
+        stopper: "Stopper | None",
+    ) -> None:  # fmt: skip
         self.decoder = decoder
         self.greedy = config.strategy == "greedy"
-        self.stages = [stage.function for stage in stages_for(config)]
+        self.stages = [stage.function for stage in stages_for(config, len(history), extra)]
+        self.stopper = stopper
         self.generator = torch.Generator().manual_seed(config.seed)
         self.tokens = torch.tensor(history + [0] * config.max_new_tokens)  # (N + max_new_tokens,), filled as they come
         self.places = self.tokens[
@@ -145,6 +165,8 @@ class _Writer:
             tokens.append(self._choose(staged[-1]))
             self.end += 1
             self.done = tokens[-1] == END or self.end == len(self.tokens)
+            if self.stopper is not None:
+                self.done |= self.stopper.feed(tokens[-1])
         self.size = min(2 * self.size, BLOCK)
         return _Block(tokens, torch.stack(seen), torch.stack(staged))
 
@@ -173,6 +195,21 @@ class _Writer:
         place = self.places[self.end - self.start]
         torch.argmax(logits, 0, keepdim=True, out=place)
         return int(place)
+
+
+class Stopper:
+    """Says when one of the stop strings is complete, token by token."""
+
+    def __init__(self, tokenizer: Tokenizer, strings: Sequence[str]) -> None:
+        self.writer, self.strings = StreamDecoder(tokenizer), strings
+        self.longest = max(map(len, strings))
+        self.tail = ""
+
+    def feed(self, token: int) -> bool:
+        piece = self.writer.feed(token)
+        seen = self.tail + piece
+        self.tail = seen[len(seen) - self.longest + 1 :] if self.longest > 1 else ""
+        return any(string in seen for string in self.strings)
 
 
 class _Describer:

@@ -83,16 +83,71 @@ def top_p(p: float) -> Processor:
     return process
 
 
-def stages_for(config: DecodingConfig) -> list[Stage]:
-    """The pipeline of a configuration: special, repetition_penalty, temperature, top_k, top_p; what is off is left out.
+def min_p(p: float) -> Processor:
+    """Keep what is at least p times as probable as the most probable token (Nguyen et al. 2024)."""
 
-    `special` is always there: <unk> and <begin> are no text and never come. Greedy needs nothing after the penalty,
-    as the rest does not change which token is the most probable.
+    def process(logits: Tensor, history: Tensor) -> Tensor:
+        chances = logits.softmax(0)
+        return logits.masked_fill(chances < p * chances.max(), -torch.inf)
+
+    return process
+
+
+def frequency_penalty(penalty: float, start: int) -> Processor:
+    """Take `penalty` from a logit for each time that its token came at place `start` of the history or later.
+
+    As OpenAI's API defines it: what was written counts, the prompt does not.
     """
-    stages = [Stage("special", suppress((UNK, BEGIN)))]
+
+    def process(logits: Tensor, history: Tensor) -> Tensor:
+        written = history[start:]
+        return logits.index_add(0, written, logits.new_full(written.shape, -penalty))
+
+    return process
+
+
+def presence_penalty(penalty: float, start: int) -> Processor:
+    """The same once for each token that came, however often."""
+
+    def process(logits: Tensor, history: Tensor) -> Tensor:
+        counts = history[start:].bincount(minlength=len(logits))  # (V,)
+        return torch.where(counts > 0, logits - penalty, logits)
+
+    return process
+
+
+def no_repeat_ngram(n: int) -> Processor:
+    """No run of n tokens that is in the history comes again."""
+
+    def process(logits: Tensor, history: Tensor) -> Tensor:
+        if len(history) < n:
+            return logits
+        runs = history.unfold(0, n, 1)  # (N - n + 1, n), a view
+        again = (runs[:, :-1] == history[len(history) - n + 1 :]).all(1)
+        return logits.index_fill(0, runs[again, -1], -torch.inf)
+
+    return process
+
+
+def stages_for(config: DecodingConfig, start: int = 0, extra: Sequence[Stage] = ()) -> list[Stage]:
+    """The pipeline of a configuration, in this order: special, repetition_penalty, frequency_penalty, presence_penalty,
+    no_repeat_ngram, temperature, top_k, top_p, min_p; what is off is left out. The order is transformers'.
+
+    start: tokens of the history that are the prompt's, <begin> included. extra: come after `special`.
+
+    `special` is always there: <unk> and <begin> are no text and never come. Only sample needs what comes after the
+    penalties: the rest does not change which token is the most probable.
+    """
+    stages = [Stage("special", suppress((UNK, BEGIN))), *extra]
     if config.repetition_penalty != 1:
         stages.append(Stage("repetition_penalty", repetition_penalty(config.repetition_penalty)))
-    if config.strategy == "greedy":
+    if config.frequency_penalty:
+        stages.append(Stage("frequency_penalty", frequency_penalty(config.frequency_penalty, start)))
+    if config.presence_penalty:
+        stages.append(Stage("presence_penalty", presence_penalty(config.presence_penalty, start)))
+    if config.no_repeat_ngram:
+        stages.append(Stage("no_repeat_ngram", no_repeat_ngram(config.no_repeat_ngram)))
+    if config.strategy != "sample":
         return stages
     if config.temperature != 1:
         stages.append(Stage("temperature", temperature(config.temperature)))
@@ -100,4 +155,6 @@ def stages_for(config: DecodingConfig) -> list[Stage]:
         stages.append(Stage("top_k", top_k(config.top_k)))
     if config.top_p is not None and config.top_p < 1:
         stages.append(Stage("top_p", top_p(config.top_p)))
+    if config.min_p:
+        stages.append(Stage("min_p", min_p(config.min_p)))
     return stages

@@ -1,0 +1,126 @@
+"""Many texts at once from one prompt: a row each, with its own settings and seed.
+
+Every row draws from a generator of its own, so it writes what `generate` writes with the same settings, whatever the
+other rows are. (Products of matrices round differently by the number of their rows, so a draw that is decided by the
+seventh digit could differ; the tests have seen none.)
+Shapes: B rows, V vocabulary.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lmviz.decoding.config import DecodingConfig
+from lmviz.decoding.generate import Stopper, evaluating, opening
+from lmviz.decoding.processors import Stage, stages_for
+from lmviz.errors import N_, ConfigError, LmvizError
+from lmviz.models.base import LanguageModel
+from lmviz.models.decoder import Decoder
+from lmviz.tokenizers import END, Tokenizer
+
+TURN = 8
+"""Steps between two turns, in which others are served."""
+
+
+@dataclass
+class Row:
+    """One text."""
+
+    tokens: list[int] = field(default_factory=list)
+    """With <end> if it came."""
+    logprobs: list[float] = field(default_factory=list)
+    """Of the model's own softmax, nats."""
+    done: bool = False
+
+    @property
+    def logprob(self) -> float:
+        return math.fsum(self.logprobs)
+
+
+class _Line(NamedTuple):
+    """How one row is written."""
+
+    row: Row
+    greedy: bool
+    longest: int
+    stages: Sequence[Stage]
+    generator: torch.Generator
+    stopper: Stopper | None
+
+
+def write_rows(
+    model: LanguageModel, tokenizer: Tokenizer, configs: Sequence[DecodingConfig],
+    extra: Sequence[Sequence[Stage]] | None = None,
+) -> Iterator[list[Row]]:  # fmt: skip
+    """Go on with one prompt in as many ways as there are configs; the rows as far as they are, every few steps, and
+    finished at the end.
+
+    extra: for every row stages of one's own, see `generate`.
+
+    Raises:
+        ConfigError: the prompts differ, or as `generate`.
+        LmvizError: the logits are not finite, or a row has no token left to choose from.
+    """
+    if len({config.prompt for config in configs}) != 1 or any(config.strategy == "beam" for config in configs):
+        raise ConfigError(N_("Texts that are written together go on with the same prompt, and not by beam search."))
+    history, decoder = opening(model, tokenizer, configs[0].prompt)
+    lines = [
+        _Line(
+            Row(), config.strategy == "greedy", config.max_new_tokens,
+            stages_for(config, len(history), extra[i] if extra else ()),
+            torch.Generator().manual_seed(config.seed), Stopper(tokenizer, config.stop) if config.stop else None,
+        )
+        for i, config in enumerate(configs)
+    ]  # fmt: skip
+    return _write(model, lines, history, decoder())
+
+
+def _write(model: LanguageModel, lines: list[_Line], history: list[int], decoder: Decoder) -> Iterator[list[Row]]:
+    rows = [line.row for line in lines]
+    before = torch.tensor(history).expand(len(rows), -1)  # (B, N)
+    steps = 0
+    logits = torch.empty(0)
+    while not all(row.done for row in rows):
+        with evaluating(model):
+            logits = decoder.prefill(before) if not steps else decoder.step(before[:, -1])  # (B, V)
+            if not logits.isfinite().all():
+                raise LmvizError(
+                    N_("The model gives no numbers any more: its training diverged. Take an earlier step.")
+                )
+            logprobs = logits.log_softmax(1)
+            chosen = [_next(line, scores, past) for line, scores, past in zip(lines, logits, before, strict=True)]
+            for line, token, own in zip(lines, chosen, logprobs, strict=True):
+                _take(line, token, own)
+            before = torch.cat([before, torch.tensor(chosen)[:, None]], 1)
+        steps += 1
+        if steps % TURN == 0:
+            yield rows
+    yield rows
+
+
+def _next(line: _Line, logits: Tensor, history: Tensor) -> int:
+    """The token that a row takes, (V,) and (N,) -> its number; <end> once the row is finished."""
+    if line.row.done:
+        return END
+    for stage in line.stages:
+        logits = stage.function(logits, history)
+    if not logits.isfinite().any() or logits.isnan().any():
+        raise LmvizError(N_("These settings leave no token to choose from. Raise the temperature."))
+    if line.greedy:
+        return int(logits.argmax())
+    race = torch.empty_like(logits).exponential_(generator=line.generator)  # as in generate
+    return int(logits.softmax(0).div_(race).argmax())
+
+
+def _take(line: _Line, token: int, logprobs: Tensor) -> None:
+    row = line.row
+    if row.done:
+        return
+    row.tokens.append(token)
+    row.logprobs.append(float(logprobs[token]))
+    stopped = line.stopper is not None and line.stopper.feed(token)
+    row.done = token == END or stopped or len(row.tokens) == line.longest
