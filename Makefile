@@ -9,8 +9,10 @@ BIN := .venv/bin
 run: .venv/run.stamp
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
+# Browser tests wait for the screen, and processes beside them would make them wait too long.
 test: .venv/test.stamp .venv/browser.stamp lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser" --numprocesses auto --maxprocesses 4
+	$(BIN)/pytest -m browser
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -59,7 +59,8 @@ def moment_control(steps: Sequence[int], *, named: bool = False) -> int:
 
 
 def _slider(steps: Sequence[int], shown: int, key: str, *, named: bool, **how: Any) -> None:
-    st.session_state[key] = shown
+    if st.session_state.get(key) != shown:  # written anew, it would take back what was pressed in the meantime
+        st.session_state[key] = shown
     st.select_slider(
         _("Moment of the training (steps)"), steps, format_func=lambda step: f"{step:,}", key=key,
         label_visibility="visible" if named else "collapsed", **how,
