@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 import torch
@@ -94,24 +95,91 @@ def test_processors_equal_transformers(seed: int, size: int) -> None:
         assert torch.equal(logits, before)  # pure
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(12))
 def test_the_whole_pipeline_equals_transformers_in_its_order(seed: int) -> None:
     logits, history = random_logits(seed, 60)
-    config = DecodingConfig(temperature=0.8, top_k=20, top_p=0.9, repetition_penalty=1.2)
+    config = DecodingConfig(
+        temperature=0.8, top_k=20, top_p=0.9, min_p=0.05, repetition_penalty=1.2, no_repeat_ngram=2
+    )  # fmt: skip
     stages = processors.stages_for(config)
-    assert [stage.name for stage in stages] == ["special", "repetition_penalty", "temperature", "top_k", "top_p"]
+    assert [stage.name for stage in stages] == [
+        "special", "repetition_penalty", "no_repeat_ngram", "temperature", "top_k", "top_p", "min_p"
+    ]  # fmt: skip
     theirs = hf.LogitsProcessorList(
         [
             hf.SuppressTokensLogitsProcessor([UNK, BEGIN], device="cpu"),
             hf.RepetitionPenaltyLogitsProcessor(1.2),
+            hf.NoRepeatNGramLogitsProcessor(2),
             hf.TemperatureLogitsWarper(0.8),
             hf.TopKLogitsWarper(20),
             hf.TopPLogitsWarper(0.9),
+            hf.MinPLogitsWarper(0.05),
         ]
     )(history[None], logits[None].clone())[0]  # type: ignore[arg-type]
     for stage in stages:
         logits = stage.function(logits, history)
     assert torch.equal(logits, theirs)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_penalties_count_what_was_written_and_not_the_prompt(seed: int) -> None:
+    """By the formula of OpenAI's API: logit - count * frequency_penalty - (count > 0) * presence_penalty."""
+    logits, history = random_logits(seed, 9)
+    counts = Counter(history[5:].tolist())
+    expected = [
+        value - counts[token] * 0.7 - (0.4 if counts[token] else 0) for token, value in enumerate(logits.tolist())
+    ]
+    config = DecodingConfig(frequency_penalty=0.7, presence_penalty=0.4)
+    before = logits.clone()
+    found = logits.index_fill(0, torch.tensor([UNK, BEGIN]), -torch.inf)
+    for stage in processors.stages_for(config, start=5):
+        found = stage.function(found, history)
+    assert torch.equal(logits, before)
+    assert found[3:].tolist() == pytest.approx(expected[3:], abs=1e-5)
+    assert len(counts) < len(history) - 5 < sum(counts.values()) + 1  # some came twice
+
+
+def test_a_temperature_close_to_nothing_is_greedy(model: Bigram, tokenizer: Tokenizer) -> None:
+    cold = generate(model, tokenizer, DecodingConfig(temperature=1e-4, max_new_tokens=40))
+    greedy = generate(model, tokenizer, DecodingConfig(strategy="greedy", max_new_tokens=40))
+    assert [token.id for token in cold] == [token.id for token in greedy]
+
+
+def test_no_run_of_tokens_comes_twice(model: Bigram, tokenizer: Tokenizer) -> None:
+    model.table.data[:, END] = -torch.inf
+    found = [
+        token.id for token in generate(
+            model, tokenizer, DecodingConfig(prompt="abab", strategy="greedy", no_repeat_ngram=2, max_new_tokens=30)
+        )
+    ]  # fmt: skip
+    text = [BEGIN, *tokenizer.encode("abab"), *found]
+    pairs = Counter(pairwise(text[4:]))  # the prompt's own repetition is not undone
+    assert max(pairs.values()) == 1 and tuple(tokenizer.encode("ba")) not in pairs
+
+
+@pytest.mark.parametrize("stop", [("\n",), ("zz", "cab"), ("a",)])
+def test_a_text_ends_with_the_token_that_completes_a_stop_string(
+    model: Bigram, tokenizer: Tokenizer, stop: tuple[str, ...]
+) -> None:
+    model.table.data[:, END] = -torch.inf
+    whole = "".join(t.piece for t in generate(model, tokenizer, DecodingConfig(max_new_tokens=3000, temperature=3)))
+    config = DecodingConfig(max_new_tokens=3000, temperature=3, stop=stop)
+    found = "".join(token.piece for token in generate(model, tokenizer, config))
+    end = min(whole.index(string) + len(string) for string in stop if string in whole)
+    assert found == whole[:end]
+
+
+def test_a_stop_string_is_seen_across_tokens_and_bytes() -> None:
+    tokenizer = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=260), ["画蛇添足"])
+    ids = tokenizer.encode("画蛇添足画蛇")
+    stopper = generate_module.Stopper(tokenizer, ("添足画",))
+    assert [stopper.feed(token) for token in ids].index(True) + 1 == len(tokenizer.encode("画蛇添足画"))
+
+
+def test_a_stage_of_ones_own_comes_first(model: Bigram, tokenizer: Tokenizer) -> None:
+    only = processors.Stage("only", lambda logits, history: logits.where(torch.arange(len(logits)) == 5, -torch.inf))
+    found = list(generate(model, tokenizer, DecodingConfig(max_new_tokens=4, top_k=2), [only]))
+    assert [token.id for token in found] == [5] * 4 and all(token.probability == 1 for token in found)
 
 
 def test_top_k_keeps_ties_and_takes_k_beyond_the_vocabulary() -> None:
@@ -132,7 +200,8 @@ def test_what_is_off_is_left_out() -> None:
 @pytest.mark.parametrize(
     "bad",
     [{"temperature": 0}, {"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.1}, {"repetition_penalty": 0},
-     {"max_new_tokens": 0}, {"seed": -1}, {"strategy": "best"}, {"temperature": math.nan}, {"prompt": "a" * 100_001}],
+     {"max_new_tokens": 0}, {"seed": -1}, {"strategy": "best"}, {"min_p": 1.1}, {"no_repeat_ngram": -1}, {"stop": [""]},
+     {"num_beams": 0}, {"frequency_penalty": math.inf}, {"temperature": math.nan}, {"prompt": "a" * 100_001}],
 )  # fmt: skip
 def test_config_refuses(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

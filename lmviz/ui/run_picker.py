@@ -9,8 +9,14 @@ from lmviz.ui.i18n import _
 from lmviz.ui.theme import label
 
 
+SAMPLE = "sample-gpt"
+"""What is shown before a person has trained anything."""
+
+
 def run_picker() -> Run | None:
-    """A run that keeps weights, by the address (?run=), the newest first; None, with a sentence, if there is none."""
+    """A run that keeps weights, by the address (?run=), else the newest of the person's own, else the sample; None,
+    with a sentence, if there is none.
+    """
     wanted = st.query_params.get("run")
     kept = [run for run in cache.store().runs() if run.checkpoint_steps()]
     runs = {run.id: run for run in kept if on_text(run) or run.id == wanted}
@@ -21,7 +27,8 @@ def run_picker() -> Run | None:
     if wanted in runs and st.session_state.get("run_seen") != wanted:
         st.session_state["run_choice"] = wanted
     if st.session_state.get("run_choice") not in runs:
-        st.session_state["run_choice"] = next(iter(runs))
+        own = [run_id for run_id, run in runs.items() if not run.read_only]
+        st.session_state["run_choice"] = next(run_id for run_id in (*own[:1], SAMPLE, *runs) if run_id in runs)
     chosen = st.selectbox(_("Model"), list(runs), format_func=lambda run_id: run_title(runs[run_id]), key="run_choice")
     if st.session_state.get("run_seen") not in (None, chosen):  # another model: its own moments, its own prompt
         st.session_state.pop("step", None)
