@@ -243,6 +243,17 @@ def test_labels_are_balanced_and_no_held_out_text_is_trained_on() -> None:
     assert not {text for text, _ in texts.train} & {text for text, _ in texts.test}
 
 
+def test_a_table_that_has_changed_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    seen = []
+    for word in ("left", "right"):
+        path.write_text("".join(f"{word} {i},{'even' if i % 2 else 'odd'}\n" for i in range(60)), encoding="utf-8")
+        config = preset("seq2seq", corpus={"name": str(path)})
+        seen.append((PairData.of(config).held_out(1)[0].source, label_set(str(path)).train[0][0]))
+        assert all(word in text for text in seen[-1])
+    assert seen[0] != seen[1]
+
+
 def test_a_table_of_labels_is_one_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LMVIZ_DATA", str(tmp_path))
     rows = "\n".join(f"text number {n},{'even' if n % 2 == 0 else 'odd'}" for n in range(60))

@@ -58,7 +58,6 @@ class LabelSet:
         return hashlib.sha256(json.dumps([self.classes, self.train, self.test]).encode()).hexdigest()
 
 
-@lru_cache(maxsize=4)
 def label_set(name: str, allow_paths: bool = True) -> LabelSet:
     """A built-in set, or a table of two columns: the text and its label. allow_paths: as of `pair_set`.
 
@@ -66,7 +65,18 @@ def label_set(name: str, allow_paths: bool = True) -> LabelSet:
         CorpusError: there is no such table, or its second column has too many values to be labels.
     """
     if name in LABELLED:
-        return _split(("code", "prose"), [(text, 0) for text in _code()], [(text, 1) for text in _prose()])
+        return _built_in()
+    return _of_table(name, allow_paths, pair_set(name, allow_paths=allow_paths).fingerprint)
+
+
+@lru_cache(maxsize=1)
+def _built_in() -> LabelSet:
+    return _split(("code", "prose"), [(text, 0) for text in _code()], [(text, 1) for text in _prose()])
+
+
+@lru_cache(maxsize=4)
+def _of_table(name: str, allow_paths: bool, fingerprint: str) -> LabelSet:
+    """fingerprint: a table may have been removed and another one added under its name."""
     pairs = pair_set(name, allow_paths=allow_paths)
     rows = [pairs.train(i) for i in range(pairs.train_size)] + [pairs.test(i) for i in range(pairs.test_size)]
     classes = tuple(sorted({pair.target for pair in rows}))

@@ -47,10 +47,10 @@ def _path(parts: dict[str, dict[str, MultiHeadAttention]], head: Head) -> str:
         raise ConfigError(N_("The model has no {part}. It has: {known}."), part=part, known=", ".join(parts))
     paths = list(parts[part])
     if not 0 <= layer < len(paths):
-        raise ConfigError(N_("There is no layer {layer}: the model has {count}."), layer=layer, count=len(paths))
+        raise ConfigError(N_("There is no layer {layer}: the model has {count}."), layer=layer + 1, count=len(paths))
     count = parts[part][paths[layer]].num_heads
     if not 0 <= number < count:
-        raise ConfigError(N_("There is no head {head}: a layer has {count}."), head=number, count=count)
+        raise ConfigError(N_("There is no head {head}: a layer has {count}."), head=number + 1, count=count)
     return paths[layer]
 
 

@@ -48,7 +48,7 @@ class PairData(MadeData):
 
     @classmethod
     def of(cls, config: RunConfig) -> "PairData":
-        return _prepared(config.corpus.name, config.tokenizer)
+        return _prepared(config.corpus.name, config.tokenizer, pair_set(config.corpus.name).fingerprint)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -162,7 +162,8 @@ class PairData(MadeData):
 
 
 @lru_cache(maxsize=8)
-def _prepared(name: str, tokenizer: TokenizerConfig) -> PairData:
+def _prepared(name: str, tokenizer: TokenizerConfig, fingerprint: str) -> PairData:
+    """fingerprint: a table may have been removed and another one added under its name."""
     pairs = pair_set(name)
     if pairs.source_symbols and tokenizer.kind == "char":
         source, target = char_tokenizer(pairs.source_symbols), char_tokenizer(pairs.target_symbols)
