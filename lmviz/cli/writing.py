@@ -23,10 +23,14 @@ def generate(
     max_new_tokens: Annotated[int, typer.Option(help="Tokens to write.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 1,
     step: Annotated[int | None, typer.Option(help="Weights of this step; the newest if left out.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Also write every step's distributions, stage by stage, to this .npz.")
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let a model write."""
+    from lmviz.decoding.export import write_trace
     from lmviz.jobs.questions import ask_generate
 
     decoding = {
@@ -44,6 +48,9 @@ def generate(
                               reason=first["msg"]) from None  # fmt: skip
     tokens = [token for piece in pieces for token in piece["tokens"]]
     text = "".join(token["piece"] for token in tokens)
+    if trace is not None:
+        with spoken():
+            write_trace(place, run, pieces[-1]["step"], decoding, [token["id"] for token in tokens], trace)
     if not as_json:
         return typer.echo(text if place.get(run).config().reads_pairs else prompt + text)
     show({

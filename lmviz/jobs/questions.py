@@ -22,6 +22,7 @@ from lmviz.jobs.attention import ATTENTION_QUESTIONS
 from lmviz.jobs.gates import GATE_QUESTIONS
 from lmviz.jobs.of_run import Answer, in_pieces, model_of
 from lmviz.jobs.pair_questions import PAIR_QUESTIONS
+from lmviz.jobs.step_questions import STEP_QUESTIONS
 from lmviz.limits import MAX_GRADIENT_LENGTH
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED
@@ -151,6 +152,7 @@ def ask_task_example(store: Store, corpus: dict[str, Any], seed: int = 1) -> Ans
 
 QUESTIONS: dict[str, Callable[..., Answer]] = {
     "generate": ask_generate,
+    **STEP_QUESTIONS,
     "score": ask_score,
     "estimate": ask_estimate,
     "vocabulary": ask_vocabulary,
