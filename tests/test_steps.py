@@ -172,11 +172,11 @@ def test_next_back_and_the_address(visit: Callable[..., AppTest], gru: Run) -> N
     assert not app.exception and "tokens" not in app.query_params
     for _ in range(3):
         app.button(key="steps_next").click().run()
-    tokens = app.query_params["tokens"][0]
+    tokens = "".join(app.query_params["tokens"])
     assert len(tokens.split(",")) == 3 and not app.exception
     text = shown(app)
     app.button(key="steps_back").click().run()
-    assert app.query_params["tokens"][0] == tokens.rsplit(",", 1)[0]
+    assert "".join(app.query_params["tokens"]) == tokens.rsplit(",", 1)[0]
     again = visit("generate", run=gru.id, part="steps", prompt="def ", tokens=tokens)
     assert shown(again) == text
 
