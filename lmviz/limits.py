@@ -36,6 +36,12 @@ MAX_LAG = 500
 """Steps between what a task gives to remember and its question."""
 MAX_NEW_TOKENS = 10_000
 """Tokens in one generated text."""
+MAX_SIDES = 6
+"""Texts that are compared side by side."""
+MAX_SIDE_TOKENS = 500
+"""Tokens of each of them."""
+MAX_SOURCE_TOKENS = 10_000_000
+"""Tokens of a training text that is searched for what was copied from it."""
 MAX_STEPPED_TOKENS = 500
 """Tokens of a text that is written step by step."""
 MAX_TRACE_BYTES = 500_000_000

@@ -8,6 +8,7 @@ from lmviz.errors import N_
 from lmviz.ui import cache
 from lmviz.ui.generate.beam import beam_part
 from lmviz.ui.generate.scene import Scene
+from lmviz.ui.generate.side import side_part
 from lmviz.ui.generate.steps import steps_part
 from lmviz.ui.generate.write import write_part
 from lmviz.ui.i18n import _
@@ -19,6 +20,7 @@ Part = Callable[[Scene], None]
 PARTS: dict[str, tuple[str, Part]] = {
     "write": (N_("Write"), write_part),
     "steps": (N_("Step by step"), steps_part),
+    "side": (N_("Side by side"), side_part),
     "beam": (N_("Beam search"), beam_part),
 }
 """Part, as the address has it -> its name, and what shows it."""

@@ -114,8 +114,6 @@ def _text(prompt: str, answer: dict[str, Any]) -> None:
             f"{html.escape(text)}</span>"
         )
     st.html(
-        "<style>.tok.forced { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px }"
-        " .written.steps-text { min-height: 3.2em; max-height: 9.5em; overflow-y: auto }</style>"
         f'<div class="written steps-text"><span class="prompt">{html.escape(prompt)}</span>{"".join(spans)}'
         '<span class="caret"></span></div>'
     )
