@@ -178,7 +178,8 @@ def ask_poem_rates(
     then the answer.
 
     {"pattern", "count", "free" and "kept": {"kept", "form" (poems), "tones" and "rhymes" (mean number broken),
-    "logprob" (mean of the characters written, nats)}, "chance" (that a free one keeps it) and its "error" (standard),
+    "logprob" (mean over poems of their characters' mean, nats)}, "difference" (of these) and "difference_error"
+    (standard, of poems of the same seed), "chance" (that a free one keeps it) and its "chance_error" (standard),
     "places" (mean of -ln of the probability that the model itself gave to all that is allowed, for every character
     that is written), "marks" (平, 仄, 中 or 韵 of these), "lines" and "columns" (from 0)}.
     """
@@ -198,43 +199,53 @@ def ask_poem_rates(
         free += rows[: len(configs)]
         kept += rows[len(configs) :]
         processors += mine
-    yield {"pattern": task.pattern.key, "count": count, "free": _facts(task, free), "kept": _facts(task, kept),
-           **_price(task, processors)}  # fmt: skip
+    pairs = [_logprob(task, one) - _logprob(task, other) for one, other in zip(free, kept, strict=True)]
+    yield {
+        "pattern": task.pattern.key, "count": count, "free": _facts(task, free), "kept": _facts(task, kept),
+        "difference": _mean(pairs), "difference_error": _error(pairs), **_price(task, processors),
+    }  # fmt: skip
+
+
+def _logprob(task: _Task, row: Row) -> float:
+    """Mean of the Chinese characters of a text, nats."""
+    return _mean([
+        logprob
+        for token, logprob in zip(row.tokens, row.logprobs, strict=True)
+        if is_chinese(task.tokenizer.token_text(token))
+    ])  # fmt: skip
 
 
 def _facts(task: _Task, rows: list[Row]) -> dict[str, Any]:
     texts = [task.tokenizer.decode(row.tokens) for row in rows]
     checks = [check(task.lines(text), task.pattern) for text in texts]
-    characters = [
-        logprob
-        for row in rows
-        for token, logprob in zip(row.tokens, row.logprobs, strict=True)
-        if is_chinese(task.tokenizer.token_text(token))
-    ]
     return {
         "kept": sum(map(task.keeps, texts)),
         "form": sum(found.form for found in checks),
         "tones": _mean([found.tones_broken(task.given) for found in checks]),
         "rhymes": _mean([found.rhymes_broken(task.given) for found in checks]),
-        "logprob": _mean(characters),
+        "logprob": _mean([_logprob(task, row) for row in rows]),
     }
 
 
 def _price(task: _Task, processors: list[PatternProcessor]) -> dict[str, Any]:
     """What the pattern takes from the model's probability."""
     weights = [math.exp(math.fsum(one.log_shares)) for one in processors]
-    mean = _mean(weights)
-    spread = math.sqrt(math.fsum((weight - mean) ** 2 for weight in weights) / max(1, len(weights) - 1))
     places = [place for place, what in enumerate(task.places.places) if isinstance(what, str)]
     size = task.pattern.size
     return {
-        "chance": mean,
-        "error": spread / math.sqrt(len(weights)),
+        "chance": _mean(weights),
+        "chance_error": _error(weights),
         "places": [_mean([-one.log_shares[place] for one in processors]) for place in places],
         "marks": ["韵" if place in task.places.rhyming else task.places.places[place] for place in places],
         "lines": [number // size + task.given for number in range(len(places))],
         "columns": [number % size for number in range(len(places))],
     }
+
+
+def _error(values: list[float]) -> float:
+    """Standard error of the mean."""
+    mean = _mean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / max(1, len(values) - 1) / len(values))
 
 
 def _mean(values: list[float] | list[int]) -> float:
@@ -255,7 +266,6 @@ def ask_idiom_tones(
     corpus = yield from _corpus_shapes(every)
     yield {"done": 0.3}
     config = DecodingConfig(prompt="\n", temperature=temperature, seed=seed, max_new_tokens=(IDIOM + 1) * count)
-    lines: list[str] = []
     text = ""
     for number, token in enumerate(generate(model, tokenizer, config)):
         text += token.piece

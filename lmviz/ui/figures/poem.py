@@ -20,11 +20,11 @@ def cost_figure(
             "type": "bar", "name": name, "x": [place for place in at if rhyming[place] == (name == rhyme)],
             "y": [float(f"{costs[place]:.4g}") for place in at if rhyming[place] == (name == rhyme)],
             "customdata": [f"{lines[place]}, {names[place]}" for place in at if rhyming[place] == (name == rhyme)],
-            "hovertemplate": "%{customdata}: <b>%{y:.2f}</b><extra>" + name + "</extra>", "marker": look,
+            "hovertemplate": "%{customdata}: <b>%{y:.2f}</b><extra>" + name + "</extra>", "marker": look, "width": 0.75,
         }
         for name, look in looks.items()
     ], layout={
-        "title": {"text": title}, "uirevision": key, "barmode": "overlay", "bargap": 0.25, "margin": {"t": 24},
+        "title": {"text": title}, "uirevision": key, "barmode": "overlay", "margin": {"t": 24},
         "xaxis": {"title": {"text": x}, "tickvals": at, "ticktext": list(names), "tickangle": 0, "showgrid": False},
         "yaxis": {"title": {"text": y}, "rangemode": "tozero"},
         "legend": {"y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
@@ -43,7 +43,7 @@ def shapes_figure(
     names: Sequence[str], written: Sequence[float], learned: Sequence[float], color: str, *, title: str, x: str, y: str,
     written_name: str, learned_name: str, key: str,
 ) -> go.Figure:  # fmt: skip
-    """Shares of the shapes, two bars each, the shape that is learned most first."""
+    """Shares of the shapes of four tones, two bars each, the shape that is learned most first."""
     order = sorted(range(len(names)), key=lambda place: -learned[place])
     rows = {
         learned_name: (learned, {"color": MUTED, "pattern": {"shape": "/", "size": 5}}),
@@ -51,14 +51,15 @@ def shapes_figure(
     }
     return go.Figure(data=[
         {
-            "type": "bar", "name": name, "x": [names[place] for place in order],
+            "type": "bar", "name": name, "x": [f"{names[place][:2]}<br>{names[place][2:]}" for place in order],
             "y": [float(f"{shares[place]:.4g}") for place in order], "marker": look,
             "hovertemplate": "%{x}: <b>%{y:.1%}</b><extra>" + name + "</extra>",
         }
         for name, (shares, look) in rows.items()
     ], layout={
         "title": {"text": title}, "uirevision": key, "bargap": 0.25, "margin": {"t": 8},
-        "xaxis": {"title": {"text": x}, "type": "category", "showgrid": False, "tickangle": 90},
+        "xaxis": {"title": {"text": x}, "type": "category", "showgrid": False, "tickangle": 0,
+                  "tickfont": {"size": 11}},
         "yaxis": {"title": {"text": y}, "tickformat": ".0%", "rangemode": "tozero"},
         "legend": {"y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     })  # fmt: skip

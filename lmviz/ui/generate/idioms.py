@@ -15,7 +15,7 @@ from lmviz.ui.i18n import _, field_help
 from lmviz.ui.theme import color
 
 SHOWN = 12
-COUNT = 60
+COUNT = 150
 
 
 def idioms(scene: Scene) -> None:

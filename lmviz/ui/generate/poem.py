@@ -7,7 +7,7 @@ import streamlit as st
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.verse import PATTERNS, SIZES
 from lmviz.errors import LmvizError
-from lmviz.inspect.tones import is_chinese
+from lmviz.inspect.tones import RHYMES, is_chinese
 from lmviz.ui import cache
 from lmviz.ui.asking import asked
 from lmviz.ui.decoding_controls import seed_control
@@ -124,7 +124,7 @@ def finding(answer: dict[str, Any]) -> str:
         return words.format(name=name)
     if not answer["form"]:
         return _("This is no quatrain of the form {name}").format(name=name)
-    words = _("Held against the pattern {name}: {tones} tones and {rhymes} rhymes are broken")
+    words = _("Broken in the model's lines, held against {name}: tones {tones}, rhymes {rhymes}")
     return words.format(name=name, tones=answer["tones_broken"], rhymes=answer["rhymes_broken"])
 
 
@@ -132,16 +132,15 @@ def _about(answer: dict[str, Any]) -> str:
     words = []
     if answer["given_broken"]:
         words.append(
-            _("The first line itself breaks the pattern at {count} places: no pattern is nearer to it.").format(
+            _("The first line stays as it was given; it breaks the pattern at {count} places.").format(
                 count=answer["given_broken"]
             )
-            if answer["pattern"] == answer["nearest"] or answer["kept"]
-            else _("The first line itself breaks the pattern at {count} places.").format(count=answer["given_broken"])
         )
     if answer["nearest"] != answer["pattern"]:
         words.append(_("The whole poem is nearest to {name}.").format(name=PATTERNS[answer["nearest"]].chinese))
     if answer["rhyme"]:
-        words.append(_("Rhyme: {name}.").format(name=answer["rhyme"]))
+        finals = ", ".join(RHYMES[answer["rhyme"]]).replace("v", "ü")
+        words.append(_("Rhyme: {name} ({finals}).").format(name=answer["rhyme"], finals=finals))
     words.append(
         _("Mean log-probability of the characters that the model wrote: {value} nats.").format(
             value=f"{answer['logprob']:.2f}"

@@ -53,16 +53,15 @@ def finding(answer: dict[str, Any]) -> str:
 
 
 def chance_words(answer: dict[str, Any]) -> str:
-    """How likely a free poem is to keep it, from the weights of those that had to."""
+    """What free poems break, and how likely one is to keep all, from the weights of those that had to."""
+    broken = _("A free poem breaks {tones} tones and {rhymes} rhymes on average.").format(
+        tones=f"{answer['free']['tones']:.1f}", rhymes=f"{answer['free']['rhymes']:.1f}"
+    )
     words = _(
-        "By the probability that the model gave to what is allowed, a poem written freely keeps it with a chance of"
-        " {chance} ± {error} (standard error), about one in {number}."
+        "By the probability that the model gave to what is allowed, one keeps all with a chance of {chance} ± {error}"
+        " (standard error)."
     )
-    return words.format(
-        chance=percent(answer["chance"]),
-        error=percent(answer["error"]),
-        number=f"{1 / max(answer['chance'], 1e-300):,.0f}",
-    )
+    return f"{broken} " + words.format(chance=percent(answer["chance"]), error=percent(answer["chance_error"]))
 
 
 def percent(share: float) -> str:
@@ -73,21 +72,21 @@ def percent(share: float) -> str:
 
 def _facts(answer: dict[str, Any]) -> None:
     free, kept = answer["free"], answer["kept"]
-    cost = free["logprob"] - kept["logprob"]
     one, two, three, four = st.columns(4)
     one.metric(_("Log-probability a character, free"), f"{free['logprob']:.2f}", help=_(
-        "Mean over the characters written, by the model's own probabilities, nats."
+        "Mean over the poems of the mean over the characters written, by the model's own probabilities, nats."
     ))  # fmt: skip
     two.metric(_("with the pattern"), f"{kept['logprob']:.2f}")
-    three.metric(_("Difference, nats a character"), f"{cost:+.2f}", help=_(
-        "Above 0: the poems in the pattern are less probable to the model than its free ones. Both are drawn, so that"
-        " the difference of a few poems is uncertain."
-    ))  # fmt: skip
-    four.metric(_("Broken in a free poem"), _("{tones} tones, {rhymes} rhymes").format(
-        tones=f"{free['tones']:.1f}", rhymes=f"{free['rhymes']:.1f}"
-    ), help=_("Mean of those written freely. {form} of {count} have four lines of the right length.").format(
-        form=free["form"], count=answer["count"]
-    ))  # fmt: skip
+    three.metric(
+        _("Difference a character"), f"{answer['difference']:+.2f} ± {answer['difference_error']:.2f}", help=_(
+            "Nats, with the standard error of the mean over poems of the same seed. Above 0: what is written in the"
+            " pattern is less probable to the model than what it writes freely."
+        ),
+    )  # fmt: skip
+    four.metric(
+        _("Cost of the constraint, a poem"), _("{nats} nats").format(nats=f"{sum(answer['places']):.1f}"),
+        help=_("Mean of the sum of all bars below."),
+    )  # fmt: skip
 
 
 def _costs(scene: Scene, answer: dict[str, Any]) -> None:
