@@ -1,8 +1,8 @@
 """Train the runs in sample_checkpoints/ again: `python -m lmviz.samples [NAME ...]`. Settings and seeds stand here.
 
 They are ordinary run folders, small: a few checkpoints in float16, and no state to go on from. Those of the memory
-experiment keep their last weights alone, and a line of metrics a validation; that of Tang poems, which needs
-`lmviz corpora add tang-quatrains`, keeps its last weights as well.
+experiment keep their last weights alone, and a line of metrics a validation; that of Tang poems, whose text is fetched
+if it is not here, keeps its last weights as well.
 """
 
 import shutil
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from lmviz.checkpoints import checkpoint_path
 from lmviz.config import RunConfig
+from lmviz.corpora import FETCHABLE
+from lmviz.corpora.fetch import fetch
 from lmviz.finetune import WEIGHTS, finetune
 from lmviz.memory import UPDATES, VALIDATIONS, cell_of, memory_configs
 from lmviz.presets import preset
@@ -104,6 +106,8 @@ def train_sample(name: str, config: RunConfig) -> None:
     """Train beside the old folder, then put the new one in its place."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder), samples=None)
+        if config.corpus.name in FETCHABLE:
+            fetch(config.corpus.name)
         run = finetuned(store) if name == FINETUNED else store.create(config)
         train_here(run)
         if run.status().state != "finished":

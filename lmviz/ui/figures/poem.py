@@ -25,7 +25,8 @@ def cost_figure(
         for name, look in looks.items()
     ], layout={
         "title": {"text": title}, "uirevision": key, "barmode": "overlay", "margin": {"t": 24},
-        "xaxis": {"title": {"text": x}, "tickvals": at, "ticktext": list(names), "tickangle": 0, "showgrid": False},
+        "xaxis": {"title": {"text": x}, "tickvals": at, "ticktext": list(names), "tickangle": 0, "showgrid": False,
+                  "range": [-0.6, len(names) - 0.4]},
         "yaxis": {"title": {"text": y}, "rangemode": "tozero"},
         "legend": {"y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
         "shapes": [
@@ -51,7 +52,7 @@ def shapes_figure(
     }
     return go.Figure(data=[
         {
-            "type": "bar", "name": name, "x": [f"{names[place][:2]}<br>{names[place][2:]}" for place in order],
+            "type": "bar", "name": name, "x": ["<br>".join(names[place]) for place in order],
             "y": [float(f"{shares[place]:.4g}") for place in order], "marker": look,
             "hovertemplate": "%{x}: <b>%{y:.1%}</b><extra>" + name + "</extra>",
         }

@@ -42,6 +42,7 @@ STYLE = """<style>
 .idioms .known { border-left: 3px solid light-dark(#1f6fb5, #6db3f2); padding-left: 0.35rem; }
 @media (max-width: 640px) {
   .sign { width: 2.85rem; } .sign b { font-size: 1.7rem; } .verse-table td { width: 1.6rem; }
+  .idioms { grid-template-columns: 1fr 1fr; gap: 0.7rem 0.6rem; } .idioms .sign { width: 2.5rem; }
 }
 </style>"""
 
