@@ -25,6 +25,7 @@ from lmviz.jobs.of_run import Answer, in_pieces, model_of
 from lmviz.jobs.pair_questions import PAIR_QUESTIONS
 from lmviz.jobs.side_questions import SIDE_QUESTIONS
 from lmviz.jobs.step_questions import STEP_QUESTIONS
+from lmviz.jobs.verse_questions import VERSE_QUESTIONS
 from lmviz.limits import MAX_GRADIENT_LENGTH
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED
@@ -167,5 +168,6 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     **PAIR_QUESTIONS,
     **ATTENTION_QUESTIONS,
     **BEAM_QUESTIONS,
+    **VERSE_QUESTIONS,
     "task_example": ask_task_example,
 }

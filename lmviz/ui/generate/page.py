@@ -7,6 +7,7 @@ import streamlit as st
 from lmviz.errors import N_
 from lmviz.ui import cache
 from lmviz.ui.generate.beam import beam_part
+from lmviz.ui.generate.poem import poem_part
 from lmviz.ui.generate.scene import Scene
 from lmviz.ui.generate.side import side_part
 from lmviz.ui.generate.steps import steps_part
@@ -22,6 +23,7 @@ PARTS: dict[str, tuple[str, Part]] = {
     "steps": (N_("Step by step"), steps_part),
     "side": (N_("Side by side"), side_part),
     "beam": (N_("Beam search"), beam_part),
+    "poem": (N_("Poem"), poem_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
