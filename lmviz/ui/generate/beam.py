@@ -52,6 +52,12 @@ def _controls(scene: Scene) -> dict[str, Any]:
     values["early_stopping"] = st.toggle(
         _("Stop early"), key="early_stopping", bind="query-params", help=field_help(DecodingConfig, "early_stopping")
     )
+    if scene.run.config().has_text:
+        lines = st.toggle(
+            _("A text ends with its line"), key="beam_lines", bind="query-params",
+            help=_("A new line then ends a text as <end> does, so that texts of different lengths compete."),
+        )  # fmt: skip
+        values["stop"] = ["\n"] if lines else []
     with st.expander(_("Groups that differ"), key="beam_more", expanded=st.query_params.get("groups", "1") != "1"):
         sizes = [count for count in range(1, beams + 1) if beams % count == 0]
         restore("beam_groups", "groups", sizes, 1)

@@ -67,7 +67,7 @@ def summary_rows(answer: Mapping[str, Any], groups: int) -> list[dict[str, Any]]
 def _row(name: str, one: Mapping[str, Any], place: str, group: int | None) -> dict[str, Any]:
     return {
         _("place"): name,
-        _("text"): plain_cell(visible_token(one["text"])) + (" $" if one["finished"] else " …"),
+        _("text"): plain_cell(visible_token(one["text"])) + ("" if one["finished"] else " …"),
         _("tokens"): one["length"],
         _("log-probability"): signed(one["logprob"]),
         _("a token"): signed(one["logprob"] / one["length"]),
@@ -91,7 +91,7 @@ def about(answer: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     lengths = {one["length"] for one in answer["hypotheses"]}
     words = [_(
         "Score: the log-probability (nats) divided by the length to the power of the length penalty, as in Hugging"
-        " Face's generate; $ is the end of a text, … one that was cut."
+        " Face's generate; … is a text that did not end by itself, but was cut."
     )]  # fmt: skip
     if len(lengths) == 1:
         words.append(_("All texts found are equally long, so that the length penalty changes no place."))
