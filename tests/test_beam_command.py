@@ -14,8 +14,10 @@ from lmviz.runs import Store
 
 
 def test_all_texts_of_a_beam_search_best_first(place: Path) -> None:  # noqa: F811
-    arguments = ["--prompt", "def ", "--strategy", "beam", "--num-beams", "4", "--length-penalty", "0.5",
-                 "--beam-groups", "2", "--diversity-penalty", "0.7", "--max-new-tokens", "12", "--early-stopping"]  # fmt: skip
+    arguments = [
+        "--prompt", "def ", "--strategy", "beam", "--num-beams", "4", "--length-penalty", "0.5", "--beam-groups", "2",
+        "--diversity-penalty", "0.7", "--max-new-tokens", "12", "--early-stopping",
+    ]  # fmt: skip
     document = json.loads(lmviz(place, "generate", "sample-gpt", *arguments, "--json").stdout)
     model, tokenizer, step = model_of(Store(place / "runs"), "sample-gpt", None)
     config = DecodingConfig(

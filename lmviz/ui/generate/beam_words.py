@@ -10,8 +10,17 @@ from lmviz.ui.i18n import _
 from lmviz.ui.tokens import visible_token
 
 
-def finding(answer: Mapping[str, Any]) -> str:
-    """Where greedy and beam search part, and which text is more probable."""
+PENALTIES = {"repetition_penalty": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0, "no_repeat_ngram": 0}
+"""Settings that change what the model gives -> the value at which they do not."""
+
+
+def penalised(settings: Mapping[str, Any]) -> bool:
+    """Whether the search looks at other numbers than the model's own."""
+    return any(settings.get(name, off) != off for name, off in PENALTIES.items())
+
+
+def finding(answer: Mapping[str, Any], changed: bool = False) -> str:
+    """Where greedy and beam search part, and which text is more probable. changed: penalties are on."""
     best, greedy = answer["hypotheses"][0], answer["greedy"]
     place = parting(best["tokens"], greedy["tokens"])
     if place is None:
@@ -22,10 +31,12 @@ def finding(answer: Mapping[str, Any]) -> str:
     )
     if gain >= 0:
         words = _("{part}: its text is {times} times as probable as greedy's")
+    elif changed:
+        words = _("{part}: greedy's text is {times} times as probable for the model, without the penalties")
     elif best["score"] >= greedy["score"]:
         words = _("{part}: greedy's text is {times} times as probable, but scores lower for its length")
     else:
-        words = _("{part}: greedy's text is {times} times as probable; beam search had dropped its beginning")
+        words = _("{part}: greedy's text is {times} times as probable; beam search had left its beginning")
     return words.format(part=part, times=times(abs(gain)))
 
 
@@ -72,7 +83,7 @@ def _row(name: str, one: Mapping[str, Any], place: str, group: int | None) -> di
         _("log-probability"): signed(one["logprob"]),
         _("a token"): signed(one["logprob"] / one["length"]),
         _("score"): signed_3(one["score"]),
-        _("place by log-probability"): place,
+        _("by log-probability"): place,
         _("longest repeat"): one["repeat"],
         _("group"): group,
     }
@@ -104,6 +115,11 @@ def about(answer: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         words.append(_(
             "A group's tokens cost what earlier groups chose at the same step (Vijayakumar et al. 2016); this counts in"
             " the score, not in the log-probability."
+        ))  # fmt: skip
+    if penalised(settings):
+        words.append(_(
+            "Log-probabilities here are those after the penalties, as the search adds them up. A repetition penalty"
+            " multiplies log-probabilities in beam search, but logits in greedy search, as in Hugging Face's generate."
         ))  # fmt: skip
     return " ".join(words)
 
