@@ -10,8 +10,10 @@ from torch import Tensor
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.trace import StepTrace, trace
 from lmviz.errors import N_, ConfigError
+from lmviz.inspect.temperatures import sweep
 from lmviz.jobs.of_run import Answer, model_of
 from lmviz.limits import MAX_STEPPED_TOKENS
+from lmviz.packing import pack
 from lmviz.runs import Store
 from lmviz.tokenizers import END, StreamDecoder, Tokenizer
 
@@ -96,4 +98,16 @@ def _listed(chances: Tensor, drawn: int) -> Tensor:
     return wanted[chances[0][wanted].argsort(descending=True, stable=True)]
 
 
-STEP_QUESTIONS: dict[str, Callable[..., Answer]] = {"step": ask_step}
+def ask_temperatures(store: Store, run: str, prompt: str, step: int | None = None) -> Answer:
+    """One piece: the token after the prompt at every temperature; see inspect.temperatures.Sweep, chances packed."""
+    model, tokenizer, step = model_of(store, run, step)
+    (now,) = trace(model, tokenizer, DecodingConfig(prompt=prompt))
+    found = sweep(now.logits[-1])  # without <unk> and <begin>, which never come
+    yield {
+        "run": run, "step": step, "temperatures": found.temperatures.tolist(), "chances": pack(found.chances),
+        "tokens": [tokenizer.token_text(token) for token in found.tokens], "entropy": found.entropy.tolist(),
+        "needed": found.needed.tolist(), "count": int(now.logits[-1].isfinite().sum()),
+    }  # fmt: skip
+
+
+STEP_QUESTIONS: dict[str, Callable[..., Answer]] = {"step": ask_step, "temperatures": ask_temperatures}

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from lmviz.ui.theme import FINE, GRID, INK, MUTED, SURFACE
 
-ROW, COLUMN, CHARACTER = 26, 30, 8
+ROW, COLUMN, CHARACTER = 26, 28, 8
 """Pixels of a row and of the narrowest column, and of a character in a node."""
 LOOKS = ("dropped", "kept", "best", "greedy")
 """How an edge is drawn, the quietest first."""

@@ -8,10 +8,10 @@ import streamlit as st
 from lmviz.decoding.config import DecodingConfig
 from lmviz.ui.asking import asked
 from lmviz.ui.chart import chart
-from lmviz.ui.decoding_controls import prompt_control
+from lmviz.ui.decoding_controls import penalty_controls, prompt_control
 from lmviz.ui.figures.beam import tree_figure
 from lmviz.ui.generate.beam_tree import beam_tree
-from lmviz.ui.generate.beam_words import about, finding, summary_rows, width_rows, widths_finding
+from lmviz.ui.generate.beam_words import PENALTIES, about, finding, penalised, summary_rows, width_rows, widths_finding
 from lmviz.ui.generate.scene import Scene
 from lmviz.ui.i18n import _, field_help
 from lmviz.ui.kept import remember, restore
@@ -30,7 +30,7 @@ def beam_part(scene: Scene) -> None:
         answer = asked("beam", _("Searching"), **scene.question, **settings)
         if answer is None:
             return
-        st.subheader(finding(answer), anchor=False)
+        st.subheader(finding(answer, penalised(settings)), anchor=False)
         _tree(scene, answer, settings)
         st.dataframe(summary_rows(answer, settings["beam_groups"]), hide_index=True)
         st.caption(about(answer, settings))
@@ -52,6 +52,12 @@ def _controls(scene: Scene) -> dict[str, Any]:
     values["early_stopping"] = st.toggle(
         _("Stop early"), key="early_stopping", bind="query-params", help=field_help(DecodingConfig, "early_stopping")
     )
+    if scene.run.config().has_text:
+        lines = st.toggle(
+            _("A text ends with its line"), key="beam_lines", bind="query-params",
+            help=_("A new line then ends a text as <end> does, so that texts of different lengths compete."),
+        )  # fmt: skip
+        values["stop"] = ["\n"] if lines else []
     with st.expander(_("Groups that differ"), key="beam_more", expanded=st.query_params.get("groups", "1") != "1"):
         sizes = [count for count in range(1, beams + 1) if beams % count == 0]
         restore("beam_groups", "groups", sizes, 1)
@@ -66,6 +72,8 @@ def _controls(scene: Scene) -> dict[str, Any]:
             disabled=groups == 1, help=field_help(DecodingConfig, "diversity_penalty"),
         )  # fmt: skip
         values["diversity_penalty"] = strength if groups > 1 else 0.0
+    with st.expander(_("Against repetition"), key="beam_penalties"):
+        values |= penalty_controls()
     return values
 
 
@@ -91,7 +99,7 @@ def _tree(scene: Scene, answer: Mapping[str, Any], settings: Mapping[str, Any]) 
 
 def _widths(scene: Scene, settings: Mapping[str, Any]) -> None:
     """Longer texts of more and more beams: how probable they are, and how much they repeat themselves."""
-    names = ("prompt", "length_penalty", "early_stopping")
+    names = ("prompt", "length_penalty", "early_stopping", *PENALTIES)
     answer = asked(
         "beam_widths", _("Longer texts with more beams"), **scene.question, **{name: settings[name] for name in names},
         max_new_tokens=LONG,
