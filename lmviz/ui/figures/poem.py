@@ -24,7 +24,7 @@ def cost_figure(
         }
         for name, look in looks.items()
     ], layout={
-        "title": {"text": title}, "uirevision": key, "barmode": "overlay", "margin": {"t": 24},
+        "title": {"text": title}, "uirevision": key, "barmode": "overlay", "margin": {"t": 8},
         "xaxis": {"title": {"text": x}, "tickvals": at, "ticktext": list(names), "tickangle": 0, "showgrid": False,
                   "range": [-0.6, len(names) - 0.4]},
         "yaxis": {"title": {"text": y}, "rangemode": "tozero"},
@@ -34,7 +34,7 @@ def cost_figure(
              "line": {"color": MUTED, "width": 1, "dash": "dot"}} for place in starts if place
         ],
         "annotations": [
-            {"x": place - 0.4, "y": 1, "yref": "paper", "yanchor": "bottom", "xanchor": "left", "showarrow": False,
+            {"x": place - 0.4, "y": 1, "yref": "paper", "yanchor": "top", "xanchor": "left", "showarrow": False,
              "text": lines[place], "font": {"size": 12, "color": MUTED}} for place in starts
         ],
     })  # fmt: skip

@@ -100,7 +100,7 @@ def _costs(scene: Scene, answer: dict[str, Any]) -> None:
     figure = cost_figure(
         [signs[mark] for mark in marks], costs, rhyming,
         [_("line {number}").format(number=line + 1) for line in answer["lines"]], color(scene.run.config().model.kind),
-        title=title, x=_("place in the poem, with the tone that is wanted (R: rhyme)"), y=_("cost, nats"),
+        title=title, x=_("tone wanted at each place (R: rhyme)"), y=_("cost, nats"),
         rhyme=_("rhyme"), other=_("tone"), key=f"{scene.run.id} {answer['pattern']} {len(costs)}",
     )  # fmt: skip
     chart(
