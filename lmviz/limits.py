@@ -44,6 +44,8 @@ MAX_SCORE_TOKENS = 200_000
 """Tokens in one scored text."""
 MAX_SURPRISE_CHARACTERS = 100_000
 """Characters of a text that the page Generate measures."""
+MAX_SHOWN_TOKENS = 2000
+"""Tokens of it that are shown one by one."""
 MAX_COMPLETIONS = 64
 """Continuations of one snippet of code that are written at once."""
 MAX_CODE_TOKENS = 1000

@@ -129,5 +129,5 @@ def _take(line: _Line, token: int, logprobs: Tensor) -> None:
         return
     row.tokens.append(token)
     row.logprobs.append(float(logprobs[token]))
-    stopped = any([stopper.feed(token) for stopper in line.stoppers])
+    stopped = any(stopper.feed(token) for stopper in line.stoppers)
     row.done = token == END or stopped or len(row.tokens) == line.longest

@@ -9,6 +9,7 @@ import ast
 import re
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 
 PAIRS = {")": "(", "]": "[", "}": "{"}
 TAB = 8
@@ -117,7 +118,7 @@ def block_end(snippet: str, written: str) -> int | None:
     of = owner(snippet)
     clauses = not _NO_CLAUSES.match(of.code)
     lines = [line for line in scan(snippet + written).lines if line.end > len(snippet)]
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if line.indent > of.indent:
             continue
         if clauses and line.indent == of.indent:
@@ -209,7 +210,7 @@ def python_share(text: str) -> float:
             tops[-1].code = ""
     good = said = 0
     does_something = False
-    for one, after in zip(tops, tops[1:], strict=False):
+    for one, after in pairwise(tops):
         said += after.start - one.start
         try:
             body = parse(text[one.start : after.start]).body

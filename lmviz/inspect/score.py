@@ -16,7 +16,7 @@ from lmviz.tokenizers import BEGIN, Tokenizer
 PIECE = 2**22
 """Logits (numbers) computed at once where a text can be cut."""
 WHOLE = 2**24
-"""Logits (numbers) up to which a recurrent model reads a text in one go; a longer one is read in pieces, the state carried along."""
+"""Logits (numbers) up to which a recurrent model reads a text in one go; it reads a longer one in pieces."""
 
 
 @dataclass(frozen=True)

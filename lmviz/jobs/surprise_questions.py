@@ -19,14 +19,12 @@ from lmviz.errors import N_, ConfigError
 from lmviz.inspect.code import BlockEnd, check, cut, python_share
 from lmviz.inspect.surprise import surprises
 from lmviz.jobs.of_run import Answer, model_of, text_of
-from lmviz.limits import MAX_CODE_TOKENS, MAX_COMPLETIONS, MAX_SURPRISE_CHARACTERS
+from lmviz.limits import MAX_CODE_TOKENS, MAX_COMPLETIONS, MAX_SHOWN_TOKENS, MAX_SURPRISE_CHARACTERS
 from lmviz.models.base import LanguageModel
 from lmviz.packing import pack
 from lmviz.runs import Store
 from lmviz.tokenizers import BEGIN, END, StreamDecoder, Tokenizer
 
-SHOWN = 2000
-"""Tokens that are told in detail; all are measured."""
 RANKS = (1, 10, 100)
 """Last rank of each class but the last one."""
 TURN_SECONDS = 0.05
@@ -38,7 +36,7 @@ LOOKED_AT = 20_000
 def ask_surprise(store: Store, run: str, text: str, step: int | None = None) -> Answer:
     """The last piece: {"run", "step", "tokens", "characters", "nats" (all), "loss", "bits_per_char", "ranks" (counts of
     the classes by RANKS), "unknown"}; of every token packed "logprobs" (N,) and "lengths" in bytes (N,); of the first
-    SHOWN "texts", "token_ranks", "entropies", "likeliest" (n, K) as places in "names", and their "chances".
+    MAX_SHOWN_TOKENS "texts", "token_ranks", "entropies", "likeliest" (n, K) as places in "names", and their "chances".
 
     Raises:
         ConfigError: there is no text, too much of it, or the model goes on with no text.
@@ -63,7 +61,7 @@ def ask_surprise(store: Store, run: str, text: str, step: int | None = None) -> 
             told = time.perf_counter()
     logprobs = np.concatenate([piece.logprobs for piece in pieces])
     ranks = np.concatenate([piece.ranks for piece in pieces])
-    likeliest = np.concatenate([piece.likeliest for piece in pieces])[:SHOWN]
+    likeliest = np.concatenate([piece.likeliest for piece in pieces])[:MAX_SHOWN_TOKENS]
     named, places = np.unique(likeliest, return_inverse=True)
     nats = -math.fsum(logprobs.tolist())
     yield {
@@ -71,12 +69,12 @@ def ask_surprise(store: Store, run: str, text: str, step: int | None = None) -> 
         "nats": nats, "loss": nats / len(ids), "bits_per_char": nats / math.log(2) / len(text),
         "ranks": rank_classes(ranks), "unknown": tokenizer.unknown_characters(text), "context": model.context_length,
         "logprobs": pack(logprobs.astype(np.float32)), "lengths": pack(_small(tokenizer.byte_lengths(text))),
-        "texts": [tokenizer.token_text(token) for token in ids[:SHOWN]],
-        "token_ranks": pack(ranks[:SHOWN].astype(np.int32)),
-        "entropies": pack(np.concatenate([piece.entropies for piece in pieces])[:SHOWN].astype(np.float32)),
+        "texts": [tokenizer.token_text(token) for token in ids[:MAX_SHOWN_TOKENS]],
+        "token_ranks": pack(ranks[:MAX_SHOWN_TOKENS].astype(np.int32)),
+        "entropies": pack(np.concatenate([piece.entropies for piece in pieces])[:MAX_SHOWN_TOKENS].astype(np.float32)),
         "likeliest": pack(places.reshape(likeliest.shape).astype(np.int32)),
         "names": [tokenizer.token_text(token) for token in named.tolist()],
-        "chances": pack(np.concatenate([piece.chances for piece in pieces])[:SHOWN].astype(np.float32)),
+        "chances": pack(np.concatenate([piece.chances for piece in pieces])[:MAX_SHOWN_TOKENS].astype(np.float32)),
     }  # fmt: skip
 
 
@@ -92,15 +90,15 @@ def rank_classes(ranks: NDArray[np.int64]) -> list[int]:
 
 def check_writes(model: LanguageModel) -> None:
     if not model.writes or model.reads_source:
-        raise ConfigError(N_("This model does not go on with a text. Choose one that writes, such as a GPT or an LSTM."))
+        raise ConfigError(N_("This model does not go on with a text. Choose one that writes, such as a GPT."))
 
 
 def ask_code(
     store: Store, run: str, prompt: str, step: int | None = None, count: int = 16, seed: int = 1, **decoding: Any
 ) -> Answer:
     """The last piece: {"run", "step", "texts": [{"text", "ended", "logprob", "tokens", "parses", "error", "line",
-    "balanced"}], "parses", "balanced", "ended"}: so many continuations of a snippet, of the seeds `seed` and after, each
-    cut where the snippet's block ends; see `inspect.code`. Nothing is executed.
+    "balanced"}], "parses", "balanced", "ended"}: so many continuations of a snippet, of the seeds `seed` and after,
+    each cut where the snippet's block ends; see `inspect.code`. Nothing is executed.
 
     Raises:
         ConfigError: the model does not write, or the snippet has what it does not know.
@@ -150,9 +148,7 @@ def _judged(snippet: str, row: Any, tokenizer: Tokenizer) -> dict[str, Any]:
     return {"text": text, "ended": ended, "logprob": row.logprob, "tokens": len(row.tokens), **vars(found)}
 
 
-def ask_code_training(
-    store: Store, run: str, prompt: str, count: int = 16, seed: int = 1, **decoding: Any
-) -> Answer:
+def ask_code_training(store: Store, run: str, prompt: str, count: int = 16, seed: int = 1, **decoding: Any) -> Answer:
     """The last piece: {"run", "moments": [{"step", "count", "parses", "balanced", "ended"}]}, as `ask_code` at every
     kept step.
     """
