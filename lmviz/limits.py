@@ -52,6 +52,14 @@ MAX_PROMPT_CHARACTERS = 100_000
 """Characters in a prompt."""
 MAX_SCORE_TOKENS = 200_000
 """Tokens in one scored text."""
+MAX_SURPRISE_CHARACTERS = 100_000
+"""Characters of a text that the page Generate measures."""
+MAX_SHOWN_TOKENS = 2000
+"""Tokens of it that are shown one by one."""
+MAX_COMPLETIONS = 64
+"""Continuations of one snippet of code that are written at once."""
+MAX_CODE_TOKENS = 1000
+"""Tokens in each of them."""
 MAX_GRADIENT_LENGTH = 1000
 """Steps over which gradient norms are measured."""
 MAX_MAP_TOKENS = 200

@@ -51,6 +51,12 @@ def sample_configs() -> dict[str, RunConfig]:
         },
         recording=RECORDING | {"checkpoints": 2, "sample_prompt": "\n\n春江潮水連海平\n", "sample_tokens": 26},
     )  # fmt: skip
+    configs["sample-code"] = preset(  # byte pairs: twice as much code in a window, and an indentation is one token
+        "lstm", name="LSTM, Python in byte pairs", corpus={"name": "python"},
+        tokenizer={"kind": "bpe", "vocab_size": 512}, model={"embedding_dim": 48, "hidden_size": 160},
+        training={"steps": 8000, "context_length": 128},
+        recording=RECORDING | {"checkpoints": 4, "gradients": False, "log_every": 100, "eval_every": 200},
+    )  # fmt: skip
     return configs | pair_samples() | attention_samples() | memory_samples()
 
 

@@ -25,6 +25,7 @@ from lmviz.jobs.of_run import Answer, in_pieces, model_of
 from lmviz.jobs.pair_questions import PAIR_QUESTIONS
 from lmviz.jobs.side_questions import SIDE_QUESTIONS
 from lmviz.jobs.step_questions import STEP_QUESTIONS
+from lmviz.jobs.surprise_questions import SURPRISE_QUESTIONS
 from lmviz.jobs.verse_questions import VERSE_QUESTIONS
 from lmviz.limits import MAX_GRADIENT_LENGTH
 from lmviz.models import build_model
@@ -169,5 +170,6 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     **ATTENTION_QUESTIONS,
     **BEAM_QUESTIONS,
     **VERSE_QUESTIONS,
+    **SURPRISE_QUESTIONS,
     "task_example": ask_task_example,
 }

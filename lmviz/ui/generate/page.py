@@ -11,6 +11,7 @@ from lmviz.ui.generate.poem import poem_part
 from lmviz.ui.generate.scene import Scene
 from lmviz.ui.generate.side import side_part
 from lmviz.ui.generate.steps import steps_part
+from lmviz.ui.generate.surprise import surprise_part
 from lmviz.ui.generate.temperature import temperature_part
 from lmviz.ui.generate.write import write_part
 from lmviz.ui.i18n import _
@@ -26,6 +27,7 @@ PARTS: dict[str, tuple[str, Part]] = {
     "beam": (N_("Beam search"), beam_part),
     "temperature": (N_("Temperature"), temperature_part),
     "poem": (N_("Poem"), poem_part),
+    "surprise": (N_("How surprised?"), surprise_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
