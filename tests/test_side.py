@@ -154,7 +154,10 @@ def test_the_part_opens_with_texts(visit: Callable[..., AppTest], gru: Run, diff
     app = visit("generate", run=gru.id, part="side", prompt="def ", differs=differs, length="40", lang=lang)
     assert not app.exception and not app.error
     texts = [one for one in app.get("html") if 'class="written' in one.proto.body]
-    assert len(texts) == len(app.dataframe[-1].value) >= 1
+    (table,) = [one.proto.body for one in app.get("html") if 'class="sides"' in one.proto.body]
+    assert len(texts) == table.count("<tr>") - 1 >= 1
+    assert ("best" in table) == (differs == "ways")
+    assert app.subheader[0].value
 
 
 def test_an_unknown_prompt_is_a_sentence(visit: Callable[..., AppTest], gru: Run) -> None:

@@ -45,6 +45,22 @@ def test_at_one_it_is_the_model(places: Path) -> None:
     assert len(own.keys() & set(answer["tokens"])) >= 15
 
 
+def test_towards_nothing_it_is_greedy_and_the_rest_is_outside(places: Path) -> None:
+    run = train(places, "gru")
+    *_, answer = QUESTIONS["temperatures"](Store(places / "runs"), run.id, prompt="def f")
+    *_, written = QUESTIONS["generate"](Store(places / "runs"), run.id, prompt="def f", strategy="greedy")
+    assert answer["tokens"][0] == written["tokens"][0]["text"]
+    logits = torch.randn(40, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    cold, hot = (sweep(logits, np.array([value]), named=5) for value in (1e-3, 1e6))
+    assert cold.tokens[0] == int(logits.argmax()) and cold.chances[0, 0] == 1 and cold.entropy[0] < 1e-9
+    assert cold.needed[0] == 1 and cold.outside[0] < 1e-12
+    assert hot.entropy[0] == pytest.approx(np.log(40)) and hot.needed[0] == 36
+    assert hot.outside[0] == pytest.approx(35 / 40, abs=1e-5)
+    found = sweep(logits)
+    assert np.allclose(found.chances.sum(1) + found.outside, 1, atol=1e-6)
+    assert sweep(logits[:7]).outside.max() == 0  # all are named
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_part_opens(visit: Callable[..., AppTest], places: Path, lang: str) -> None:
     run = train(places, "gru")

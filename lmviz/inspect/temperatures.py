@@ -24,6 +24,7 @@ class Sweep:
     tokens: list[int]  # (R,), the likeliest of the model first
     chances: NDArray[np.float32]  # (K, R)
     entropy: NDArray[np.float64]  # (K,), nats, over the whole vocabulary
+    outside: NDArray[np.float64]  # (K,), probability of all tokens that are not named
     needed: NDArray[np.int64]  # (K,), how many of the likeliest tokens it takes to reach `SHARE`
 
 
@@ -36,5 +37,6 @@ def sweep(logits: Tensor, temperatures: NDArray[np.float64] = TEMPERATURES, name
     return Sweep(
         temperatures=temperatures, tokens=best.tolist(), chances=chances[:, best].float().numpy(),
         entropy=torch.special.entr(chances).sum(1).numpy(),
+        outside=chances.index_fill(1, best, 0.0).sum(1).numpy(),
         needed=(1 + (ordered < SHARE - 1e-12).sum(1)).numpy(),
     )  # fmt: skip

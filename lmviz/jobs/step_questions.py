@@ -106,7 +106,8 @@ def ask_temperatures(store: Store, run: str, prompt: str, step: int | None = Non
     yield {
         "run": run, "step": step, "temperatures": found.temperatures.tolist(), "chances": pack(found.chances),
         "tokens": [tokenizer.token_text(token) for token in found.tokens], "entropy": found.entropy.tolist(),
-        "needed": found.needed.tolist(), "count": int(now.logits[-1].isfinite().sum()),
+        "outside": found.outside.tolist(), "needed": found.needed.tolist(),
+        "count": int(now.logits[-1].isfinite().sum()),
     }  # fmt: skip
 
 

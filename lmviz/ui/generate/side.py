@@ -2,26 +2,23 @@
 
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
-from lmviz.limits import MAX_SIDES
+from lmviz.errors import LmvizError
 from lmviz.ui import cache
-from lmviz.ui.asking import asked
 from lmviz.ui.decoding_controls import penalty_controls, prompt_control, seed_control, strategy_controls
-from lmviz.ui.errors import markdown_safe
+from lmviz.ui.errors import markdown_safe, show_error
 from lmviz.ui.generate.scene import Scene
-from lmviz.ui.generate.side_words import finding
-from lmviz.ui.generate.ways import Way, read_ways, valid, way_name, write_ways
+from lmviz.ui.generate.side_choice import Side, choose_runs, choose_ways, moments
+from lmviz.ui.generate.side_table import as_csv, table_html
+from lmviz.ui.generate.side_words import finding, spans
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember, restore, switch
-from lmviz.ui.run_picker import on_text, steady_title
-from lmviz.ui.theme import label
 from lmviz.ui.tokens import token_html
 
-FIELDS = ("strategy", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "no_repeat_ngram", "num_beams")
 LENGTHS = [40, 80, 120, 200, 300, 500]
+AT_ONCE = 200
+"""Tokens of a text that are written without being asked for: about a second for six texts of a sample."""
 
 
 def side_part(scene: Scene) -> None:
@@ -30,31 +27,31 @@ def side_part(scene: Scene) -> None:
     left, right = st.columns([2, 5], gap="large")
     with left:
         prompt = prompt_control(scene.run)
-        common = {"prompt": prompt} | (_settings() if which != "ways" else {})
+        settings = _settings() if which != "ways" else {}
         restore("side_length", "length", LENGTHS, 120)
         length = st.select_slider(_("Length, tokens"), LENGTHS, key="side_length")
         remember("length", length, 120)
-        common |= {"max_new_tokens": length, "seed": seed_control()}
+        common = {"prompt": prompt, "max_new_tokens": length, "seed": seed_control()}
         if which == "runs":
-            chosen = _choose_runs(scene)
+            chosen = choose_runs(scene, settings)
     with right:
         if which == "ways":
-            ways = _edit_ways()
-            sides = [{**scene.question, **common, **way} for way in ways]
-            titles = [way_name(way) for way in ways]
-        elif which == "runs":
-            sides = [{"run": run, "step": None, **common} for run in chosen]
-            titles = [_run_name(run) for run in chosen]
-        else:
-            steps = _moments(scene)
-            sides = [{"run": scene.run.id, "step": step, **common} for step in steps]
-            titles = [_("after {step} updates").format(step=f"{step:,}") for step in steps]
-        if not sides:
+            chosen = choose_ways(scene)
+        elif which == "moments":
+            chosen = moments(scene, settings)
+        if not chosen:
             st.info(_("Choose at least one."), icon=":material/info:")
             return
-        answer = asked("side", _("Writing"), sides=sides)
-        if answer is not None:
-            _show(prompt, titles, answer["sides"])
+        sides = [{**common, **side.settings} for side in chosen]
+        known = cache.is_known("side", sides=sides)
+        if (
+            not known
+            and length > AT_ONCE
+            and not st.button(_("Write"), type="primary", icon=":material/edit_note:", key="side_write")
+        ):
+            st.caption(_("Texts of more than {count} tokens are written when you ask for them.").format(count=AT_ONCE))
+            return
+        _show(scene, prompt, chosen, sides, judged=which != "moments")
 
 
 def _settings() -> dict[str, Any]:
@@ -65,119 +62,61 @@ def _settings() -> dict[str, Any]:
     return values
 
 
-def _edit_ways() -> list[Way]:
-    """A table that can be edited, a row a way."""
-    if "side_ways" not in st.session_state:
-        st.session_state["side_ways"] = read_ways(st.query_params.get("ways", ""))
-    rows = [{field: way.get(field) for field in FIELDS} for way in st.session_state["side_ways"]]
-    frame = pd.DataFrame(rows, columns=list(FIELDS))
-    frame["strategy"] = frame["strategy"].fillna("sample")
-    number = st.column_config.NumberColumn
-    with st.expander(_("The ways: {names}").format(names=" · ".join(map(way_name, st.session_state["side_ways"])))):
-        edited = st.data_editor(
-            frame.astype(dict.fromkeys(FIELDS[1:], "float64")), num_rows="dynamic", key="side_editor",
-            width="stretch", hide_index=True, column_config={
-                "strategy": st.column_config.SelectboxColumn(
-                    _("Strategy"), options=["sample", "greedy", "beam"], default="sample", required=True
-                ),
-                "temperature": number(_("Temperature"), min_value=0.01, max_value=100.0),
-                "top_k": number(_("Top-k"), min_value=1, step=1),
-                "top_p": number(_("Top-p"), min_value=0.01, max_value=1.0),
-                "min_p": number(_("Min-p"), min_value=0.0, max_value=1.0),
-                "repetition_penalty": number(_("Repetition penalty"), min_value=0.1, max_value=10.0),
-                "no_repeat_ngram": number(_("No repeated run of"), min_value=0, max_value=100, step=1),
-                "num_beams": number(_("Beams"), min_value=1, max_value=32, step=1),
-            },
-        )  # fmt: skip
-        st.caption(_("Up to {most} rows; what is left empty is off.").format(most=MAX_SIDES))
-    ways = [way for row in edited.to_dict("records")[:MAX_SIDES] if valid(way := _way(row))]
-    remember("ways", write_ways(ways), write_ways(read_ways("")))
-    return ways
-
-
-def _way(row: dict[str, Any]) -> Way:
-    """What a row of the table says that is not as at first."""
-    way: Way = {}
-    for field, value in row.items():
-        if value is None or value == "sample" or (isinstance(value, float) and np.isnan(value)):
-            continue
-        way[field] = value if field == "strategy" else int(value) if field in _WHOLE else float(value)
-    return way
-
-
-_WHOLE = ("top_k", "no_repeat_ngram", "num_beams")
-
-
-def _choose_runs(scene: Scene) -> list[str]:
-    """Up to six runs, the one above at first among the samples."""
-    runs = {run.id: run for run in cache.store().runs() if on_text(run) and run.checkpoint_steps()}
-    corpus = scene.run.config().corpus.name
-    alike = [run_id for run_id, run in runs.items() if run.config().corpus.name == corpus and run_id != scene.run.id]
-    if "side_runs" not in st.session_state:
-        wanted = [one for one in st.query_params.get("with", "").split(",") if one in runs]
-        st.session_state["side_runs"] = wanted or [scene.run.id, *alike][:4]
-    st.session_state["side_runs"] = [one for one in st.session_state["side_runs"] if one in runs]
-    chosen = st.multiselect(
-        _("Models"), list(runs), format_func=lambda one: steady_title(runs[one]), key="side_runs",
-        max_selections=MAX_SIDES,
-    )  # fmt: skip
-    remember("with", ",".join(chosen), "")
-    return list(chosen)
-
-
-def _run_name(run_id: str) -> str:
-    config = cache.store().get(run_id, allow_paths=False).config()
-    return config.name or f"{label(config.model.kind)} {run_id}"
-
-
-def _moments(scene: Scene) -> list[int]:
-    """Up to six kept steps, the first and the last among them."""
-    steps = scene.run.checkpoint_steps()
-    places = np.unique(np.linspace(0, len(steps) - 1, min(MAX_SIDES, len(steps))).round().astype(int))
-    return [steps[place] for place in places]
-
-
-def _show(prompt: str, titles: list[str], sides: list[dict[str, Any]]) -> None:
-    st.subheader(finding(titles, sides), anchor=False)
-    percent = st.column_config.NumberColumn
-    frame = pd.DataFrame({
-        "way": titles,
-        "perplexity": [side["perplexity"] for side in sides],
-        "logprob": [side["logprob"] for side in sides],
-        "distinct_1": [side["distinct_1"] for side in sides],
-        "distinct_2": [side["distinct_2"] for side in sides],
-        "repeated": [side["repeated"] for side in sides],
-        "copied": [side["copied"] for side in sides],
-        "tokens": [len(side["tokens"]) for side in sides],
-        "speed": [side["tokens_per_second"] for side in sides],
-        "text": [side["text"] for side in sides],
-    })  # fmt: skip
-    st.dataframe(
-        frame, hide_index=True, width="stretch", key="side_table", column_order=[c for c in frame if c != "text"],
-        column_config={
-            "way": st.column_config.TextColumn(_("way"), pinned=True),
-            "perplexity": percent(_("perplexity"), format="%.2f", help=_("Of its own text under the model.")),
-            "logprob": percent(_("log-prob., nats"), format="%.1f"),
-            "distinct_1": percent(_("distinct-1"), format="%.2f", help=_("Different tokens as a share of all.")),
-            "distinct_2": percent(_("distinct-2"), format="%.2f", help=_("Different pairs as a share of all.")),
-            "repeated": percent(_("repeats"), help=_("Characters of the longest span that comes twice.")),
-            "copied": percent(_("copied"), format="percent", help=_("Share that stands in the training text.")),
-            "tokens": percent(_("tokens")),
-            "speed": percent(_("tokens/s"), format="%.0f"),
-        },
-    )  # fmt: skip
-    span = max(side["span"] for side in sides)
-    st.caption(_(
-        "All go on with the same prompt and the same seed. Perplexity and log-probability are the model's own, before"
-        " any stage. Copied: in a span of at least {span} characters that the training text has word for word;"
-        " underlined below. Shade: how unsure the model was of the token."
-    ).format(span=span))  # fmt: skip
-    if any(side["copied"] is None for side in sides):
-        st.caption(_("Where nothing is said of copies, the text that was learned from is not at hand, or too long."))
-    for row in range(0, len(sides), 2):
-        for column, title, side in zip(
-            st.columns(2), titles[row : row + 2], sides[row : row + 2], strict=False
-        ):  # fmt: skip
+def _show(scene: Scene, prompt: str, chosen: list[Side], sides: list[dict[str, Any]], *, judged: bool) -> None:
+    """The sentence and the table above, the texts below; they fill in while they are written."""
+    titles = [side.title for side in chosen]
+    head, table = st.empty(), st.empty()
+    cards = []
+    for first in range(0, len(titles), 2):
+        for column, title in zip(st.columns(2), titles[first : first + 2], strict=False):
             with column:
                 st.markdown(f"**{markdown_safe(title)}**")
-                st.html(token_html(prompt, side["tokens"], writing=False))
+                cards.append(st.empty())
+    notes = st.container()
+    tokens: list[list[dict[str, Any]]] = [[] for _side in sides]
+
+    def grow(piece: dict[str, Any]) -> None:
+        for place, new in piece.get("new", ()):
+            tokens[place] += new
+            cards[place].html(token_html(prompt, tokens[place], writing=True))
+        if "done" in piece:
+            measuring = all(tokens) and not piece.get("new")
+            words = _("Looking for copies in what was learned from") if measuring else _("Writing")
+            head.progress(min(1.0, piece["done"]), text=words)
+        table.html(table_html(titles, [{"count": len(some)} for some in tokens], judged=False))
+
+    try:
+        if not cache.is_known("side", sides=sides):
+            grow({"done": 0.0})
+        found = cache.answer("side", grow, sides=sides)["sides"]
+    except LmvizError as error:
+        head.empty()
+        table.empty()
+        show_error(error)
+        return
+    head.subheader(finding(titles, found), anchor=False)
+    found = [{**side, "count": len(side["tokens"])} for side in found]
+    table.html(table_html(titles, found, judged=judged))
+    for card, side in zip(cards, found, strict=True):
+        card.html(token_html(prompt, side["tokens"], writing=False))
+    with notes:
+        _notes(scene, prompt, titles, found, judged=judged)
+
+
+def _notes(scene: Scene, prompt: str, titles: list[str], found: list[dict[str, Any]], *, judged: bool) -> None:
+    words = [_(
+        "One prompt, one seed. Perplexity and log-probability: of the text under the whole distribution of the model"
+        " that wrote it. Distinct-n: different runs of n tokens as a share of all. Copied: share in spans of at least"
+        " {span} characters that stand word for word in the training text, spaces included; underlined above."
+    ).format(span=spans(found))]  # fmt: skip
+    if judged:
+        words.append(_("Bold: least repeated, least copied, most varied, which alone makes no good text."))
+    if any(side["together"] > 1 for side in found):
+        words.append(_("Ways of one model were written together, each until its own end; beam search alone."))
+    if any(side["copied"] is None for side in found):
+        words.append(_("Where nothing is said of copies, the text that was learned from is not at hand, or too long."))
+    st.caption(" ".join(words))
+    st.download_button(
+        _("Download as CSV"), as_csv(titles, found, prompt), f"{scene.run.id}-side-by-side.csv", "text/csv",
+        icon=":material/download:", on_click="ignore", key="side_csv",
+    )  # fmt: skip
