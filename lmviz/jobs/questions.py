@@ -23,6 +23,7 @@ from lmviz.jobs.beam_questions import BEAM_QUESTIONS
 from lmviz.jobs.gates import GATE_QUESTIONS
 from lmviz.jobs.of_run import Answer, in_pieces, model_of
 from lmviz.jobs.pair_questions import PAIR_QUESTIONS
+from lmviz.jobs.preference_questions import PREFERENCE_QUESTIONS
 from lmviz.jobs.side_questions import SIDE_QUESTIONS
 from lmviz.jobs.step_questions import STEP_QUESTIONS
 from lmviz.jobs.surprise_questions import SURPRISE_QUESTIONS
@@ -157,6 +158,7 @@ def ask_task_example(store: Store, corpus: dict[str, Any], seed: int = 1) -> Ans
 QUESTIONS: dict[str, Callable[..., Answer]] = {
     "generate": ask_generate,
     **STEP_QUESTIONS,
+    **PREFERENCE_QUESTIONS,
     **SIDE_QUESTIONS,
     "score": ask_score,
     "estimate": ask_estimate,

@@ -8,6 +8,7 @@ from lmviz.errors import N_
 from lmviz.ui import cache
 from lmviz.ui.generate.beam import beam_part
 from lmviz.ui.generate.poem import poem_part
+from lmviz.ui.generate.preference import preference_part
 from lmviz.ui.generate.scene import Scene
 from lmviz.ui.generate.side import side_part
 from lmviz.ui.generate.steps import steps_part
@@ -28,6 +29,7 @@ PARTS: dict[str, tuple[str, Part]] = {
     "temperature": (N_("Temperature"), temperature_part),
     "poem": (N_("Poem"), poem_part),
     "surprise": (N_("How surprised?"), surprise_part),
+    "preference": (N_("Preference"), preference_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
