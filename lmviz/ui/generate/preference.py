@@ -48,6 +48,8 @@ def preference_part(scene: Scene) -> None:
         key = f"preference_{scene.run.id}_{scene.step}_{who}"
         if pressed:
             st.session_state[key] = _learn(scene, asks)
+            if st.session_state[key]:
+                st.rerun()  # without the Stop button
         if st.session_state.get(key):
             _show(scene, *st.session_state[key])
         elif who == "rule" and not pressed:
