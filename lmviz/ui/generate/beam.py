@@ -99,7 +99,7 @@ def _tree(scene: Scene, answer: Mapping[str, Any], settings: Mapping[str, Any]) 
 
 def _widths(scene: Scene, settings: Mapping[str, Any]) -> None:
     """Longer texts of more and more beams: how probable they are, and how much they repeat themselves."""
-    names = ("prompt", "length_penalty", "early_stopping", *PENALTIES)
+    names = ("prompt", *PENALTIES)
     answer = asked(
         "beam_widths", _("Longer texts with more beams"), **scene.question, **{name: settings[name] for name in names},
         max_new_tokens=LONG,

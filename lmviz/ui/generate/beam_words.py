@@ -9,7 +9,6 @@ from lmviz.ui.generate.beam_tree import signed
 from lmviz.ui.i18n import _
 from lmviz.ui.tokens import visible_token
 
-
 PENALTIES = {"repetition_penalty": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0, "no_repeat_ngram": 0}
 """Settings that change what the model gives -> the value at which they do not."""
 
