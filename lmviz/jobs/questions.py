@@ -22,6 +22,7 @@ from lmviz.jobs.attention import ATTENTION_QUESTIONS
 from lmviz.jobs.gates import GATE_QUESTIONS
 from lmviz.jobs.of_run import Answer, in_pieces, model_of
 from lmviz.jobs.pair_questions import PAIR_QUESTIONS
+from lmviz.jobs.step_questions import STEP_QUESTIONS
 from lmviz.limits import MAX_GRADIENT_LENGTH
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED
@@ -161,5 +162,6 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     **GATE_QUESTIONS,
     **PAIR_QUESTIONS,
     **ATTENTION_QUESTIONS,
+    **STEP_QUESTIONS,
     "task_example": ask_task_example,
 }

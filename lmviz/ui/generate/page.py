@@ -7,6 +7,7 @@ import streamlit as st
 from lmviz.errors import N_
 from lmviz.ui import cache
 from lmviz.ui.generate.scene import Scene
+from lmviz.ui.generate.steps import steps_part
 from lmviz.ui.generate.write import write_part
 from lmviz.ui.i18n import _
 from lmviz.ui.kept import switch
@@ -16,6 +17,7 @@ Part = Callable[[Scene], None]
 
 PARTS: dict[str, tuple[str, Part]] = {
     "write": (N_("Write"), write_part),
+    "steps": (N_("Step by step"), steps_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
