@@ -36,10 +36,10 @@ MAX_LAG = 500
 """Steps between what a task gives to remember and its question."""
 MAX_NEW_TOKENS = 10_000
 """Tokens in one generated text."""
-MAX_STEP_NUMBERS = 2**27
-"""Numbers in the distributions of all steps of one text that the command line writes: 512 MB."""
-MAX_STEPPED_TOKENS = 1000
+MAX_STEPPED_TOKENS = 500
 """Tokens of a text that is written step by step."""
+MAX_TRACE_BYTES = 500_000_000
+"""Bytes of the distributions that `lmviz generate --trace` writes."""
 MAX_BEAMS = 32
 """Texts that a beam search keeps."""
 MAX_PROMPT_CHARACTERS = 100_000

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from lmviz.config import Settings
+from lmviz.errors import N_, ConfigError
 from lmviz.limits import MAX_BEAMS, MAX_NEW_TOKENS, MAX_PROMPT_CHARACTERS
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -51,3 +52,13 @@ class DecodingConfig(Settings):
     """Tokens at most; the model may stop earlier with <end>."""
     seed: int = Field(default=1, ge=0, lt=2**31)
     """Decides what is drawn."""
+
+    @model_validator(mode="after")
+    def _groups_are_of_one_size(self) -> "DecodingConfig":
+        if self.num_beams % self.beam_groups:
+            raise ConfigError(
+                N_("{beams} beams cannot be shared evenly among {groups} groups. Take a number of groups that divides"
+                   " the number of beams."),
+                beams=self.num_beams, groups=self.beam_groups,
+            )  # fmt: skip
+        return self

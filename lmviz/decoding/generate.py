@@ -106,6 +106,9 @@ class SourceDecoder(Decoder):
         logits, self.state = self.model.step(tokens, self.state)
         return logits
 
+    def reorder(self, rows: Tensor) -> None:
+        self.state = self.model.reorder_state(self.state, rows)
+
 
 def _generate(
     model: LanguageModel, decoder: Callable[[], Decoder], tokenizer: Tokenizer, config: DecodingConfig,

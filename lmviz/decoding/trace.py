@@ -9,16 +9,13 @@ Shapes: S the model's distribution and one after each stage, V vocabulary, n ste
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import evaluating, opening
 from lmviz.decoding.processors import Stage, stages_for
 from lmviz.errors import N_, ConfigError, LmvizError
-from lmviz.limits import MAX_STEP_NUMBERS
 from lmviz.models.base import LanguageModel
 from lmviz.tokenizers import BEGIN, END, UNK, Tokenizer
 
@@ -32,10 +29,8 @@ class Moment:
 
     stages: tuple[str, ...]
     """RAW, then the names of the pipeline (S,)."""
-    probabilities: Tensor
-    """(S, V) float64: softmax of the logits after each stage."""
-    kept: Tensor
-    """(S, V) bool: what a stage left in, however small its probability."""
+    logits: Tensor
+    """(S, V) float32: of the model and after each stage; a token at -inf is out."""
     drawn: int
     """What `generate` takes here with this seed: the largest score; of greedy the most probable token."""
     noise: Tensor | None
@@ -44,9 +39,26 @@ class Moment:
     """(V,) float32: the last probability divided by the noise, or the probability alone. The largest wins."""
 
     @property
+    def probabilities(self) -> Tensor:
+        """(S, V) float32, as `generate` has them; each row sums to 1."""
+        return self.logits.softmax(1)
+
+    @property
+    def exact(self) -> Tensor:
+        """(S, V) float64."""
+        return self.logits.double().softmax(1)
+
+    @property
+    def kept(self) -> Tensor:
+        """(S, V) bool: what a stage left in, however small its probability."""
+        kept: Tensor = self.logits > -torch.inf
+        return kept
+
+    @property
     def entropies(self) -> Tensor:
         """(S,) nats."""
-        return torch.special.entr(self.probabilities).sum(1)
+        entropies: Tensor = torch.special.entr(self.exact).sum(1)
+        return entropies
 
     @property
     def left(self) -> Tensor:
@@ -56,13 +68,14 @@ class Moment:
     @property
     def removed(self) -> Tensor:
         """(S,) how much probability the tokens had, before the stage, that it took out; 0 for RAW."""
-        lost = self.kept[:-1] & ~self.kept[1:]
-        return torch.cat([torch.zeros(1), (self.probabilities[:-1] * lost).sum(1)])
+        kept = self.kept
+        lost = kept[:-1] & ~kept[1:]
+        return torch.cat([torch.zeros(1), (self.exact[:-1] * lost).sum(1)])
 
     @property
     def moved(self) -> Tensor:
         """(S,) how much probability a stage gave to other tokens: the total variation distance; 0 for RAW."""
-        return torch.cat([torch.zeros(1), self.probabilities.diff(dim=0).abs().sum(1) / 2])
+        return torch.cat([torch.zeros(1), self.exact.diff(dim=0).abs().sum(1) / 2])
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,8 @@ class Walk:
     def __init__(
         self, model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig, extra: Sequence[Stage] = ()
     ) -> None:  # fmt: skip
+        if config.strategy == "beam":
+            raise ConfigError(N_("Beam search keeps several texts at once. Take greedy or sample."))
         history, decoder = opening(model, tokenizer, config.prompt)
         self.model = model
         self.prompt = history  # <begin> included
@@ -124,17 +139,12 @@ class Walk:
         """
         if self.ended:
             raise ConfigError(N_("The text has ended. Go back to go on in another way."))
-        if not may_follow(token, len(self._logits[-1])):
-            raise ConfigError(
-                N_("There is no token {token} to go on with. Take one from 2 to {last}."),
-                token=token, last=len(self._logits[-1]) - 1,
-            )  # fmt: skip
+        _check([token], len(self._logits[-1]))
         here = self.moment(len(self.taken))
         logprob = float(self._logits[-1].double().log_softmax(0)[token])
-        taken = Taken(token, logprob, float(here.probabilities[-1, token]), here.drawn)
-        if token != END:
-            with evaluating(self.model):
-                self._see(self._decoder.step(torch.tensor([token]))[0])
+        taken = Taken(token, logprob, float(here.logits[-1].softmax(0)[token]), here.drawn)
+        with evaluating(self.model):
+            self._see(self._decoder.step(torch.tensor([token]))[0])
         self.taken.append(taken)
         return taken
 
@@ -146,15 +156,14 @@ class Walk:
         for stage in self.stages:
             rows.append(stage.function(rows[-1], history))
         stacked = torch.stack(rows)  # (S, V)
-        kept = stacked > -torch.inf
-        if stacked.isnan().any() or not kept.any(1).all():
+        if stacked.isnan().any() or not stacked.isfinite().any(1).all():
             raise LmvizError(N_("These settings leave no token to choose from. Raise the temperature."))
         noise = self._noise[place]
         # As `generate` computes it, to the last bit: what wins must be the same.
         scores = rows[-1].softmax(0) if noise is None else rows[-1].softmax(0).div_(noise)
         drawn = int((rows[-1] if noise is None else scores).argmax())
         names = (RAW, *(stage.name for stage in self.stages))
-        return Moment(names, stacked.double().softmax(1), kept, drawn, noise, scores)
+        return Moment(names, stacked, drawn, noise, scores)
 
     def _see(self, logits: Tensor) -> None:
         if not logits.isfinite().all():
@@ -169,23 +178,27 @@ def may_follow(token: int, vocab_size: int) -> bool:
     return 0 <= token < vocab_size and token not in (UNK, BEGIN)
 
 
-def check_size(config: DecodingConfig, vocab_size: int, extra: Sequence[Stage] = ()) -> None:
-    """Before a trace of a whole text is made.
+def trace(
+    model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig, tokens: Sequence[int] = ()
+) -> Iterator[Moment]:  # fmt: skip
+    """How each of `tokens`, which were written after the prompt in whatever way, would have been chosen, and what
+    comes after them: one more moment than there are tokens.
 
     Raises:
-        ConfigError: it would have more than MAX_STEP_NUMBERS numbers.
+        ConfigError: as `Walk`, and if a token is one that no text has. At once, not at the first moment.
+        LmvizError: as `Walk`.
     """
-    step = (1 + len(stages_for(config, 0, extra))) * vocab_size
-    if config.max_new_tokens * step > MAX_STEP_NUMBERS:
-        raise ConfigError(
-            N_("A trace of {tokens} tokens has {numbers} numbers, and {limit} are allowed. Write at most {most} tokens."),
-            tokens=config.max_new_tokens, numbers=f"{config.max_new_tokens * step:,}", limit=f"{MAX_STEP_NUMBERS:,}",
-            most=MAX_STEP_NUMBERS // step,
-        )  # fmt: skip
+    _check(tokens, tokenizer.vocab_size)
+    return _trace(Walk(model, tokenizer, config), tokens)
 
 
-def whole_trace(walk: Walk, tokens: Sequence[int]) -> Iterator[NDArray[np.float32]]:
-    """Of every step of a text, (S, V): its distribution after each stage."""
-    for token in tokens:
-        yield walk.moment(len(walk.taken)).probabilities.float().numpy()
+def _trace(walk: Walk, tokens: Sequence[int]) -> Iterator[Moment]:
+    for place, token in enumerate(tokens):
+        yield walk.moment(place)
         walk.take(token)
+    yield walk.moment(len(tokens))
+
+
+def _check(tokens: Sequence[int], vocab_size: int) -> None:
+    if not all(may_follow(token, vocab_size) for token in tokens):
+        raise ConfigError(N_("The text has a token that this model does not know. Start again."))

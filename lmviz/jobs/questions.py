@@ -19,6 +19,7 @@ from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
 from lmviz.jobs import gradient_questions
 from lmviz.jobs.attention import ATTENTION_QUESTIONS
+from lmviz.jobs.beam_questions import BEAM_QUESTIONS
 from lmviz.jobs.gates import GATE_QUESTIONS
 from lmviz.jobs.of_run import Answer, in_pieces, model_of
 from lmviz.jobs.pair_questions import PAIR_QUESTIONS
@@ -163,5 +164,6 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     **PAIR_QUESTIONS,
     **ATTENTION_QUESTIONS,
     **STEP_QUESTIONS,
+    **BEAM_QUESTIONS,
     "task_example": ask_task_example,
 }

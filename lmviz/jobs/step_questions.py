@@ -51,7 +51,7 @@ class _Walks:
 _walks = _Walks()
 
 
-def ask_steps(
+def ask_step(
     store: Store, run: str, tokens: Sequence[int], place: int | None = None, step: int | None = None, **decoding: Any
 ) -> Answer:  # fmt: skip
     """The last piece: the path and what is chosen from at one place of it.
@@ -92,7 +92,7 @@ def ask_steps(
     yield answer
 
 
-def ask_step_trees(
+def ask_step_branches(
     store: Store, run: str, prompt: str, branches: Sequence[Sequence[int]], step: int | None = None
 ) -> Answer:  # fmt: skip
     """The last piece {"branches": [{"texts", "logprob"}]}: the tokens of several paths and the model's log-probability
@@ -140,7 +140,7 @@ def _path(walk: Walk, tokenizer: Tokenizer, length: int) -> list[dict[str, Any]]
 
 def _look(moment: Moment, tokenizer: Tokenizer, also: Sequence[int]) -> Mapping[str, Any]:
     """also: tokens that have a row in any case."""
-    probabilities = moment.probabilities  # (S, V)
+    probabilities, kept = moment.exact, moment.kept  # (S, V)
     shown = torch.zeros(probabilities.shape[1], dtype=torch.bool)
     shown[probabilities.topk(min(ROWS, len(shown)), 1).indices.flatten()] = True
     shown[[moment.drawn, *also]] = True
@@ -158,17 +158,17 @@ def _look(moment: Moment, tokenizer: Tokenizer, also: Sequence[int]) -> Mapping[
         ],
         "ids": ids, "texts": [tokenizer.token_text(token) for token in ids],
         "probabilities": pack(probabilities[:, order].T.numpy()),
-        "kept": pack(moment.kept[:, order].T.to(torch.uint8).numpy()),
+        "kept": pack(kept[:, order].T.to(torch.uint8).numpy()),
         "noise": None if moment.noise is None else moment.noise[order].tolist(),
         "scores": (moment.scores[order] / moment.scores.max()).tolist(),
         "tail": [
             {"count": count, "probability": share}
             for count, share in zip(
-                (moment.kept & others).sum(1).tolist(), (probabilities * others).sum(1).tolist(), strict=True
+                (kept & others).sum(1).tolist(), (probabilities * others).sum(1).tolist(), strict=True
             )
         ],
         "drawn": moment.drawn, "rank": 1 + int((raw > raw[moment.drawn]).sum()),
     }  # fmt: skip
 
 
-STEP_QUESTIONS: dict[str, Callable[..., Answer]] = {"steps": ask_steps, "step_trees": ask_step_trees}
+STEP_QUESTIONS: dict[str, Callable[..., Answer]] = {"step": ask_step, "step_branches": ask_step_branches}

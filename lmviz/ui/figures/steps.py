@@ -54,7 +54,8 @@ def stages_figure(
         shades = [MUTED if row == last or cut[row] else ACCENT if row == drawn else color for row in range(len(labels))]
         traces.append({
             "type": "bar", "orientation": "h", "name": column.head.split("<br>")[0], "xaxis": f"x{name}", "yaxis": "y",
-            "y": list(labels), "x": [float(f"{out or value:.6g}") for value, out in zip(column.values, column.out, strict=True)],
+            "y": list(labels),
+            "x": [float(f"{out or value:.6g}") for value, out in zip(column.values, column.out, strict=True)],
             "marker": {
                 "color": shades,
                 "pattern": {"shape": ["/" if one else "" for one in cut], "fillmode": "replace", "size": 5,
@@ -83,8 +84,8 @@ def stages_figure(
         "hovermode": "y", "dragmode": False, "annotations": heads, "shapes": shapes, **axes,
         "yaxis": {
             "type": "category", "categoryorder": "array", "categoryarray": list(labels), "autorange": "reversed",
-            "showgrid": True, "gridcolor": FINE, "fixedrange": True, "ticks": "", "tickfont": {"size": 13, "color": INK},
-            "title": {"text": y}, "tickmode": "array", "tickvals": list(labels),
+            "showgrid": True, "gridcolor": FINE, "fixedrange": True, "ticks": "", "ticklen": 6,
+            "tickfont": {"size": 13, "color": INK}, "title": {"text": y}, "tickmode": "array", "tickvals": list(labels),
             "ticktext": [f"<b>{name}</b>" if row in (drawn, chosen) else name for row, name in enumerate(labels)],
         },
     })  # fmt: skip
@@ -117,11 +118,11 @@ class Node:
 
 
 def tree_figure(
-    nodes: Sequence[Node], ends: Sequence[tuple[float, float, str]], at: tuple[int, int] | None, color: str, *,
+    nodes: Sequence[Node], ends: Sequence[tuple[float, float, str]], at: tuple[int, int], color: str, *,
     title: str, x: str, key: str, window: tuple[float, float],
 ) -> go.Figure:  # fmt: skip
     """Time from left to right, a lane a branch. ends: depth, lane and words at the end of each. at: depth and lane of
-    the token that is looked at. window: depths that are seen at first.
+    the token after which the person is. window: depths that are seen at first.
     """
     traces: list[dict[str, Any]] = []
     for here in (False, True):
@@ -129,7 +130,7 @@ def tree_figure(
         ys: list[float | None] = []
         for node in nodes:
             if node.here == here and node.parent:
-                xs += [node.parent[0], node.parent[0] + 0.5, node.depth, None]
+                xs += [node.parent[0], node.parent[0] + 0.4, node.depth, None]
                 ys += [node.parent[1], node.lane, node.lane, None]
         traces.append({
             "type": "scatter", "mode": "lines", "x": xs, "y": ys, "hoverinfo": "skip", "showlegend": False,

@@ -1,5 +1,6 @@
 """Step by step: why this word, and what else it could have been; every stage from the model's chances to the draw."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -18,34 +19,35 @@ from lmviz.ui.reader import reader
 from lmviz.ui.tokens import visible_token
 
 PLAYING = "steps_playing"
+"""In the session while the text goes on by itself: when it did so last."""
 FRAME_SECONDS = 0.4
 
 
 def steps_part(scene: Scene) -> None:
     restore_settings()
     with st.container(key="steps"):
-        left, right = st.columns([2, 5], gap="large")
+        left, right = st.columns([4, 9], gap="large")
         with left:
             prompt = prompt_control(scene.run)
             decoding = {**strategy_controls(), **more_controls(scene.run)}
         keep_settings(decoding)
         with right:
-            pace = FRAME_SECONDS if st.session_state.get(PLAYING) else None
+            pace = _pace()
             st.fragment(_body, run_every=pace)(scene, prompt, decoding, pace)
 
 
 def _body(scene: Scene, prompt: str, decoding: dict[str, Any], pace: float | None) -> None:
     tree = tree_of(scene.run.id, prompt)
     settings = {**scene.question, **decoding, "prompt": prompt, "max_new_tokens": 1}
-    if st.session_state.get(PLAYING) and not _advance(tree, settings, int(decoding["max_new_tokens"])):
+    if _due() and not _advance(tree, settings, int(decoding["max_new_tokens"])):
         st.session_state.pop(PLAYING)
-    answer = asked("steps", _("Reading"), **settings, tokens=tree.tokens, place=tree.place)
+    answer = asked("step", _("Reading"), **settings, tokens=tree.tokens, place=tree.place)
     if answer is None:
         st.session_state.pop(PLAYING, None)
         return
     if answer["read"] < len(tree.path):
         tree.cut(answer["read"])
-        answer = asked("steps", _("Reading"), **settings, tokens=tree.tokens, place=tree.place) or answer
+        answer = asked("step", _("Reading"), **settings, tokens=tree.tokens, place=tree.place) or answer
     _text(scene, tree, answer, prompt)
     _buttons(tree, answer)
     if tree.wrong:
@@ -54,8 +56,21 @@ def _body(scene: Scene, prompt: str, decoding: dict[str, Any], pace: float | Non
     stages_part(scene, tree, answer, decoding, lambda token: _take(token, answer["drawn"]))
     tree_part(scene, tree, prompt)
     to_address(tree)
-    if (FRAME_SECONDS if st.session_state.get(PLAYING) else None) != pace:
+    if _pace() != pace:
         st.rerun()
+
+
+def _pace() -> float | None:
+    return FRAME_SECONDS if PLAYING in st.session_state else None
+
+
+def _due() -> bool:
+    """While it plays: whether what is shown has been there for a moment; a rerun for another reason moves nothing."""
+    now = time.monotonic()
+    if PLAYING not in st.session_state or now - st.session_state[PLAYING] < 0.75 * FRAME_SECONDS:
+        return False
+    st.session_state[PLAYING] = now
+    return True
 
 
 def _advance(tree: Tree, settings: dict[str, Any], longest: int) -> bool:
@@ -65,7 +80,7 @@ def _advance(tree: Tree, settings: dict[str, Any], longest: int) -> bool:
         return tree.place < len(tree.path) or not _at_end(tree)
     if len(tree.path) >= min(longest, MAX_STEPPED_TOKENS):
         return False
-    answer = asked("steps", _("Reading"), **settings, tokens=tree.tokens, place=tree.place)
+    answer = asked("step", _("Reading"), **settings, tokens=tree.tokens, place=tree.place)
     return answer is not None and tree.take(answer["drawn"], forced=False) and not _at_end(tree)
 
 
@@ -104,11 +119,12 @@ def _tip(token: dict[str, Any]) -> str:
 
 
 def _buttons(tree: Tree, answer: dict[str, Any]) -> None:
-    playing = bool(st.session_state.get(PLAYING))
+    playing = PLAYING in st.session_state
     stuck = _at_end(tree)
     with st.container(horizontal=True, vertical_alignment="bottom", key="steps_buttons"):
         st.button(
-            _("Back"), icon=":material/arrow_back:", key="steps_back", on_click=_back, disabled=playing or not tree.place
+            _("Back"), icon=":material/arrow_back:", key="steps_back", on_click=_back,
+            disabled=playing or not tree.place,
         )  # fmt: skip
         st.button(
             _("Next"), icon=":material/arrow_forward:", key="steps_next", type="primary", disabled=playing or stuck,
@@ -179,7 +195,7 @@ def _other(drawn: int) -> None:
 
 def _play(on: bool) -> None:
     if on:
-        st.session_state[PLAYING] = True
+        st.session_state[PLAYING] = time.monotonic()
     else:
         st.session_state.pop(PLAYING, None)
 

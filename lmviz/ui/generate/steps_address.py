@@ -17,7 +17,7 @@ KEYS = {
 }  # fmt: skip
 """Setting, as the address has it -> key of its control."""
 ALLOWED = {
-    "strategy": ("sample", "greedy"), "top_k": (1, 2, 3, 5, 10, 20, 40, 0),
+    "strategy": ("sample", "greedy"), "top_k": (1, 2, 3, 5, 10, 20, 40),
 }  # fmt: skip
 """Choices of controls that do not take every valid value."""
 DEFAULTS: dict[str, Any] = {
@@ -49,7 +49,5 @@ def _value(name: str, text: str) -> Any:
         value = getattr(DecodingConfig.model_validate_strings({name: text}), name)
     except ValidationError:
         return None
-    if value not in ALLOWED.get(name, (value,)):
-        return None
-    low, high = SPANS.get(name, (value, value)) if name in SPANS else (0, 0)
-    return value if name not in SPANS or low <= value <= high else None
+    low, high = SPANS.get(name, (value, value))
+    return value if low <= value <= high and value in ALLOWED.get(name, (value,)) else None

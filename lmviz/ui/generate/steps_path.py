@@ -80,6 +80,17 @@ class Tree:
         del self.path[length:]
         self.place, self.wrong = min(self.place, self.last), True
 
+    def shorten(self, lengths: list[int]) -> bool:
+        """Cut every branch to what can be read of it; whether one was longer."""
+        if all(len(path) <= length for path, length in zip(self.branches, lengths, strict=True)):
+            return False
+        here = self.path
+        for path, length in zip(self.branches, lengths, strict=True):
+            del path[length:]
+        self.branches = [path for path in self.branches if path is here or path]
+        self.current, self.wrong = next(n for n, path in enumerate(self.branches) if path is here), True
+        return True
+
 
 def ids(path: list[Token]) -> list[int]:
     return [token for token, _forced in path]

@@ -113,10 +113,14 @@ def _columns(
         values = np.where(gone, 0, chances[rows, at]).tolist()
         columns.append(Column(head, values, out.tolist(), texts, hovers))
         if answer["vocabulary"] > len(rows):
+            had = float((chances[hidden, before] * (kept[hidden, before] & ~kept[hidden, at])).sum())
+            had += 0.0 if count else answer["tail"][before]["probability"]
             words = _("other {count} tokens share {share}").format(count=f"{count:,}", share=percent(share))
+            if not count:
+                words = _("all others are out; before this stage they shared {share}").format(share=percent(had))
             columns[-1] = Column(
-                head, [*values, share], [*out.tolist(), 0.0], [*texts, percent(share) if count else "×"],
-                [*hovers, words],
+                head, [*values, share], [*out.tolist(), 0.0 if count else had],
+                [*texts, percent(share) if count else "×"], [*hovers, words],
             )  # fmt: skip
         before = at
     columns.append(_draw(answer, chances, kept, rows))

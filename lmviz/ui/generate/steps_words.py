@@ -107,8 +107,8 @@ def draw_words(answer: Answer, chances: dict[int, list[float]], seed: int) -> st
             "Nothing is drawn: the likeliest token after the penalties is taken, whatever the seed."
         )  # fmt: skip
     return _(
-        "A lottery: every token's chance is divided by a random number of its own (exponential, mean 1), and the largest"
-        " result wins. A token with chance p wins with probability exactly p, so this is sampling. With seed {seed},"
-        " “{token}” was drawn; its chance was {chance}. The numbers belong to the seed and the place in the text: another"
-        " branch meets the same luck."
+        "A lottery: every token's chance is divided by a random number of its own (exponential, mean 1), and the"
+        " largest result wins. A token with chance p wins with probability exactly p, so this is sampling. With seed"
+        " {seed}, “{token}” was drawn; its chance was {chance}. The numbers belong to the seed and the place in the"
+        " text: another branch meets the same luck."
     ).format(seed=seed, token=visible_token(names[drawn]), chance=percent(chances[drawn][-1]))  # fmt: skip
