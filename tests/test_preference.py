@@ -55,7 +55,9 @@ def test_probabilities_of_all_texts_add_up_and_padding_counts_nothing() -> None:
     assert float(logprobs.exp().sum()) == pytest.approx(1)
     one = Continuations.of([BEGIN, 3], [(4, 3)])
     row = model.table.detach()[:, 2:].log_softmax(1)  # <unk> and <begin> never come
-    assert float(text_logprobs(log_policy(model, one), one).sum().detach()) == pytest.approx(float(row[3, 2] + row[4, 1]))
+    assert float(text_logprobs(log_policy(model, one), one).sum().detach()) == pytest.approx(
+        float(row[3, 2] + row[4, 1])
+    )
 
 
 def test_dpo_is_the_formula_of_the_paper() -> None:

@@ -157,7 +157,6 @@ def ask_task_example(store: Store, corpus: dict[str, Any], seed: int = 1) -> Ans
 
 QUESTIONS: dict[str, Callable[..., Answer]] = {
     "generate": ask_generate,
-    **STEP_QUESTIONS,
     **PREFERENCE_QUESTIONS,
     **SIDE_QUESTIONS,
     "score": ask_score,
@@ -170,6 +169,7 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     **GATE_QUESTIONS,
     **PAIR_QUESTIONS,
     **ATTENTION_QUESTIONS,
+    **STEP_QUESTIONS,
     **BEAM_QUESTIONS,
     **VERSE_QUESTIONS,
     **SURPRISE_QUESTIONS,
