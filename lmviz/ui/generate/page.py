@@ -6,6 +6,7 @@ import streamlit as st
 
 from lmviz.errors import N_
 from lmviz.ui import cache
+from lmviz.ui.generate.code import code_part
 from lmviz.ui.generate.scene import Scene
 from lmviz.ui.generate.surprise import surprise_part
 from lmviz.ui.generate.write import write_part
@@ -18,6 +19,7 @@ Part = Callable[[Scene], None]
 PARTS: dict[str, tuple[str, Part]] = {
     "write": (N_("Write"), write_part),
     "surprise": (N_("How surprised?"), surprise_part),
+    "code": (N_("Code"), code_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
