@@ -7,6 +7,7 @@ import streamlit as st
 from lmviz.errors import N_
 from lmviz.ui import cache
 from lmviz.ui.generate.beam import beam_part
+from lmviz.ui.generate.code import code_part
 from lmviz.ui.generate.poem import poem_part
 from lmviz.ui.generate.preference import preference_part
 from lmviz.ui.generate.scene import Scene
@@ -30,6 +31,7 @@ PARTS: dict[str, tuple[str, Part]] = {
     "poem": (N_("Poem"), poem_part),
     "surprise": (N_("How surprised?"), surprise_part),
     "preference": (N_("Preference"), preference_part),
+    "code": (N_("Code"), code_part),
 }
 """Part, as the address has it -> its name, and what shows it."""
 
