@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -80,10 +81,12 @@ def answered(store: Path, run: Run, length: int, rounds: int) -> tuple[list[floa
         vocabulary = answer["vocabulary"]
     for turn in range(rounds):
         step_questions._walks.kept.clear()
-        anew.append(
-            seconds(lambda: list(QUESTIONS["step"](Store(store), run.id, tokens=tokens[: length + turn], **WAY)))
-        )
+        anew.append(seconds(partial(again, store, run.id, tokens[: length + turn])))
     return kept, anew, drawn, vocabulary
+
+
+def again(store: Path, run: str, tokens: list[int]) -> None:
+    list(QUESTIONS["step"](Store(store), run, tokens=tokens, **WAY))
 
 
 def figure_json(answer: dict) -> str:
