@@ -26,6 +26,7 @@ from lmviz.jobs.pair_questions import PAIR_QUESTIONS
 from lmviz.jobs.preference_questions import PREFERENCE_QUESTIONS
 from lmviz.jobs.side_questions import SIDE_QUESTIONS
 from lmviz.jobs.step_questions import STEP_QUESTIONS
+from lmviz.jobs.style_questions import STYLE_QUESTIONS
 from lmviz.jobs.surprise_questions import SURPRISE_QUESTIONS
 from lmviz.jobs.verse_questions import VERSE_QUESTIONS
 from lmviz.limits import MAX_GRADIENT_LENGTH
@@ -173,5 +174,6 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     **BEAM_QUESTIONS,
     **VERSE_QUESTIONS,
     **SURPRISE_QUESTIONS,
+    **STYLE_QUESTIONS,
     "task_example": ask_task_example,
 }
