@@ -5,8 +5,8 @@ and to the eye.
 
 Makes a GPT with that many characters and trains it for a moment, starts a server and steps through a text that already
 has so many tokens. `answer`: the question for one more token in this process, with the walk kept (as after Next) and
-anew (a branch, or a link). `figure`: the picture from that answer, as JSON. `next`: in Chromium, from a click on Next to
-the drawn picture of the next token. Prints medians.
+anew (a branch, or a link). `figure`: the picture from that answer, as JSON. `next`: in Chromium, from a click on Next
+to the drawn picture of the next token. Prints medians, and how busy the machine is with other things.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from lmviz.runs import Run, Store  # noqa: E402
 from lmviz.training.foreground import train_here  # noqa: E402
 from lmviz.ui.figures.steps import stages_figure  # noqa: E402
 from lmviz.ui.generate.steps_stages import _columns, _labels, _rows  # noqa: E402
+from lmviz.ui.generate.steps_words import stage_names  # noqa: E402
 
 PROMPT = "一丁"
 WAY = {"prompt": PROMPT, "temperature": 0.8, "top_k": 40, "top_p": 0.95, "repetition_penalty": 1.2}
@@ -80,7 +81,8 @@ def answered(store: Path, run: Run, length: int, rounds: int) -> tuple[list[floa
         vocabulary = answer["vocabulary"]
     for turn in range(rounds):
         step_questions._walks.kept.clear()
-        anew.append(seconds(lambda: list(QUESTIONS["step"](Store(store), run.id, tokens=tokens[: length + turn], **WAY))))  # noqa: B023
+        some = tokens[: length + turn]
+        anew.append(seconds(lambda: list(QUESTIONS["step"](Store(store), run.id, tokens=some, **WAY))))  # noqa: B023
     return kept, anew, drawn, vocabulary
 
 
@@ -90,8 +92,8 @@ def figure_json(answer: dict) -> str:
     labels = [*_labels([answer["texts"][row] for row in rows]), "others"]
     ids = [*(answer["ids"][row] for row in rows), -1]
     figure = stages_figure(
-        _columns(answer, chances, kept, rows, WAY), labels, ids, drawn=ids.index(answer["drawn"]), chosen=None,
-        color="#664ed8", title="", x="", y="", key="",
+        _columns(answer, chances, kept, rows, stage_names(answer, WAY)), labels, ids,
+        drawn=ids.index(answer["drawn"]), chosen=None, color="#664ed8", title="", x="", y="", key="",
     )  # fmt: skip
     return str(pio.to_json(figure, validate=False))
 
@@ -135,6 +137,7 @@ def main() -> None:
             seen = to_the_eye(url, run, arguments.tokens, arguments.rounds)
         finally:
             server.stop()
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"GPT, {vocabulary:,} tokens in the vocabulary, {arguments.tokens} written; medians")
     print(f"answer  {statistics.median(kept) * 1000:6.1f} ms  one token further")
     print(f"answer  {statistics.median(anew) * 1000:6.1f} ms  the whole text anew (a branch, a link)")
