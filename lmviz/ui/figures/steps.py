@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from lmviz.ui.theme import ACCENT, FINE, GRID, INK, MUTED
 
-ROOM = 1.75
+ROOM = 1.85
 """How much longer an axis is than its longest bar, so that the number beside it fits."""
 NUMBERED = 0.0005
 """Chance from which its number stands beside a bar."""
@@ -74,7 +74,7 @@ def stages_figure(
         }  # fmt: skip
         heads.append({
             "text": column.head, "x": start, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper",
-            "yanchor": "bottom", "showarrow": False, "align": "left", "font": {"size": 12, "color": INK},
+            "yanchor": "bottom", "showarrow": False, "align": "left", "font": {"size": 11.5, "color": INK},
         })  # fmt: skip
     shapes = [_band(drawn, fill=True)]
     if chosen is not None and chosen != drawn:

@@ -12,7 +12,7 @@ from lmviz.ui.generate.scene import Scene
 from lmviz.ui.generate.steps_address import keep_settings, restore_settings
 from lmviz.ui.generate.steps_asking import asked
 from lmviz.ui.generate.steps_path import Tree, to_address, tree_of
-from lmviz.ui.generate.steps_stages import stages_part
+from lmviz.ui.generate.steps_stages import choices, stages_part
 from lmviz.ui.generate.steps_tree import tree_part
 from lmviz.ui.i18n import _
 from lmviz.ui.reader import reader
@@ -143,7 +143,7 @@ def _buttons(tree: Tree, answer: dict[str, Any]) -> None:
         )  # fmt: skip
         names = dict(zip(answer["ids"], answer["texts"], strict=True))
         st.selectbox(
-            _("Take another token"), answer["ids"], index=None, key="steps_other", label_visibility="collapsed",
+            _("Take another token"), choices(answer), index=None, key="steps_other", label_visibility="collapsed",
             format_func=lambda token: visible_token(names.get(token, "")), placeholder=_("Take another token"),
             on_change=_other, args=(answer["drawn"],), width=210,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from lmviz.packing import unpack
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.figures.steps import Column, stages_figure
 from lmviz.ui.generate.scene import Scene
-from lmviz.ui.generate.steps_path import Tree
+from lmviz.ui.generate.steps_path import END, Tree
 from lmviz.ui.generate.steps_words import alike, did, draw_words, finding, percent, stage_names
 from lmviz.ui.i18n import _
 from lmviz.ui.theme import color, plain
@@ -23,7 +23,7 @@ SHORT = 12
 SMALL = 0.0005
 """What <unk> and <begin> had, above which taking them out has a column of its own."""
 ROW_PIXELS, HEAD_PIXELS = 23, 84
-COLUMN_PIXELS = 104
+COLUMN_PIXELS = 82
 
 
 def stages_part(
@@ -51,7 +51,7 @@ def stages_part(
     def clicked(event: Click) -> None:
         data = event.get("customdata")
         token = data[0] if isinstance(data, list) and data else -1
-        if isinstance(token, int | float) and token in answer["ids"]:
+        if isinstance(token, int | float) and token in choices(answer):
             take(int(token))
 
     wide = 70 + COLUMN_PIXELS * len(columns)
@@ -70,6 +70,11 @@ def stages_part(
         st.segmented_control(
             _("Tokens shown"), list(ROWS), default=ROWS[0], key="steps_rows", required=True, width="content"
         )
+
+
+def choices(answer: dict[str, Any]) -> list[int]:
+    """Tokens that a text can go on with: <unk> and <begin> never come."""
+    return [token for token in answer["ids"] if token >= END]
 
 
 def _rows(answer: dict[str, Any], chances: NDArray[Any], count: int) -> list[int]:
