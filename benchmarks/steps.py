@@ -15,6 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -67,10 +68,8 @@ def seconds(task: object) -> float:
     return time.perf_counter() - start
 
 
-def answered(
-    store: Path, run: Run, length: int, rounds: int
-) -> tuple[list[float], list[float], list[float], list[float], int]:
-    """Seconds of an answer with the walk kept, on a branch, and anew; of the figure; and the vocabulary."""
+def answered(store: Path, run: Run, length: int, rounds: int) -> tuple[list[list[float]], int]:
+    """Seconds of an answer with the walk kept, on a branch, and anew; of the figure. And the vocabulary."""
     tokens: list[int] = []
     kept, branch, anew, drawn, vocabulary = [], [], [], [], 0
     for turn in range(length + rounds):
@@ -78,17 +77,20 @@ def answered(
         *_, answer = QUESTIONS["step"](Store(store), run.id, tokens=tokens, **WAY)
         if turn >= length:
             kept.append(time.perf_counter() - start)
-            drawn.append(seconds(lambda: figure_json(answer)))  # noqa: B023
+            drawn.append(seconds(partial(figure_json, answer)))
         tokens.append(next(token for token in answer["ids"] if token != 2))
         vocabulary = answer["vocabulary"]
     for turn in range(rounds):
         some = [*tokens[: length - turn], tokens[length - turn] + 1 if tokens[length - turn] > 3 else 4]
-        branch.append(seconds(lambda: list(QUESTIONS["step"](Store(store), run.id, tokens=some, **WAY))))  # noqa: B023
+        branch.append(seconds(partial(ask, store, run.id, some)))
     for turn in range(rounds):
         step_questions._walks.kept.clear()
-        some = tokens[: length + turn]
-        anew.append(seconds(lambda: list(QUESTIONS["step"](Store(store), run.id, tokens=some, **WAY))))  # noqa: B023
-    return kept, branch, anew, drawn, vocabulary
+        anew.append(seconds(partial(ask, store, run.id, tokens[: length + turn])))
+    return [kept, branch, anew, drawn], vocabulary
+
+
+def ask(store: Path, run: str, tokens: list[int]) -> None:
+    list(QUESTIONS["step"](Store(store), run, tokens=tokens, **WAY))
 
 
 def figure_json(answer: dict) -> str:
@@ -139,7 +141,7 @@ def main() -> None:
         try:
             run = model(server.store, Path(folder), arguments.vocabulary)
             url = server.wait().url
-            kept, branch, anew, drawn, vocabulary = answered(server.store, run, arguments.tokens, arguments.rounds)
+            (kept, branch, anew, drawn), vocabulary = answered(server.store, run, arguments.tokens, arguments.rounds)
             seen = to_the_eye(url, run, arguments.tokens, arguments.rounds)
         finally:
             server.stop()
@@ -149,7 +151,8 @@ def main() -> None:
     print(f"answer  {statistics.median(branch) * 1000:6.1f} ms  a branch")
     print(f"answer  {statistics.median(anew) * 1000:6.1f} ms  the whole text anew (a link)")
     print(f"figure  {statistics.median(drawn) * 1000:6.1f} ms")
-    print(f"next    {statistics.median(seen) * 1000:6.0f} ms  to the eye  (budget 200 ms)")
+    median, fastest = statistics.median(seen) * 1000, min(seen) * 1000
+    print(f"next    {median:6.0f} ms  to the eye, the fastest {fastest:.0f}  (budget 200 ms)")
 
 
 if __name__ == "__main__":

@@ -108,6 +108,18 @@ class Tokenizer:
             return [token for token in dict.fromkeys(cut(text)) if token not in self._words]
         return [c for c in dict.fromkeys(text) if self._ids[ord(c)] == UNK]
 
+    def byte_lengths(self, text: str) -> NDArray[np.int64]:
+        """UTF-8 bytes of the text that each of its tokens stands for, (N,); an unknown one for those it replaces.
+
+        Raises:
+            LmvizError: the text has a lone surrogate.
+        """
+        if self.kind == "bpe":
+            return np.array([len(self._pieces[token]) for token in self.encode(text)], np.int64)
+        _refuse_surrogates(text)
+        parts = text if self.kind == "char" else (word for chunk in text_chunks([text]) for word in cut(chunk))
+        return np.array([len(part.encode()) for part in parts], np.int64)
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids. <begin> and <end> are no text; <unk> and broken UTF-8 become U+FFFD.
 

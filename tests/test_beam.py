@@ -13,7 +13,7 @@ from test_decoding import Bigram
 from torch import Tensor
 
 from lmviz.config import GPTConfig, GRUConfig, NgramConfig, TokenizerConfig
-from lmviz.decoding.beam import BeamsFound, BeamStep, Hypothesis, beam_search
+from lmviz.decoding.beam import BeamsFound, BeamStep, Hypothesis, beam_search, ends_of
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import generate
 from lmviz.decoding.processors import Stage
@@ -68,15 +68,20 @@ def gpt2() -> Any:
     return lambda model: gpt2_of(model).double()
 
 
-def theirs(model: Any, prompt: list[int], **settings: Any) -> list[tuple[list[int], float]]:
+def theirs(
+    model: Any, prompt: list[int], ends: Sequence[int] = (END,), **settings: Any
+) -> list[tuple[list[int], float]]:
     """Tokens after the prompt and score of what transformers' beam search finds, but what has no probability."""
     begin = torch.tensor([prompt])
     found = model.generate(
-        begin, attention_mask=torch.ones_like(begin), do_sample=False, pad_token_id=UNK, eos_token_id=END,
+        begin, attention_mask=torch.ones_like(begin), do_sample=False, pad_token_id=UNK, eos_token_id=list(ends),
         suppress_tokens=[UNK, BEGIN], num_return_sequences=settings["num_beams"], return_dict_in_generate=True,
         output_scores=True, **settings,
     )  # fmt: skip
-    rows = [row[: row.index(END) + 1] if END in row else row for row in found.sequences[:, len(prompt) :].tolist()]
+    rows = []
+    for row in found.sequences[:, len(prompt) :].tolist():
+        end = next((place for place, token in enumerate(row) if token in ends), len(row))
+        rows.append(row[: end + 1])  # the rest is padding
     return [(row, score) for row, score in zip(rows, found.sequences_scores.tolist(), strict=True) if score > -1e6]
 
 
@@ -124,6 +129,43 @@ def test_penalties_act_as_in_transformers(
             assert one.logprob == pytest.approx(one.total)
             changed += one.logprob != pytest.approx(one.own)
     assert bool(changed) == ("repetition_penalty" in ours)
+
+
+@pytest.mark.parametrize("stop", [("\n",), ("a", "b", "c")])
+def test_stop_strings_are_more_ends(tokenizer: Tokenizer, gpt2: Any, stop: tuple[str, ...]) -> None:
+    ends = [END, *(token for string in stop for token in tokenizer.encode(string))]
+    assert ends_of(tokenizer, stop) == set(ends)
+    stopped = 0
+    for seed, penalty in itertools.product(range(4), (0.0, 1.0)):
+        model = gpt(seed, tokenizer, end=0.0).double()
+        settings = {"num_beams": 4, "max_new_tokens": LENGTH, "length_penalty": penalty}
+        _, found = search(model, tokenizer, prompt="d", stop=stop, **settings)
+        assert_same(found, theirs(gpt2(model), [BEGIN, *tokenizer.encode("d")], ends, **settings))
+        assert all(one.finished == (one.tokens[-1] in ends) for one in found)
+        stopped += sum(one.text.endswith(stop) for one in found)
+    assert stopped
+
+
+def test_a_token_that_holds_a_stop_string_ends_a_text() -> None:
+    words = train_tokenizer(TokenizerConfig(kind="bpe", vocab_size=270), ["one two " * 20])
+    ends = ends_of(words, ("o",))
+    assert END in ends and len(ends) > 3
+    assert all("o" in words.decode([token]) for token in ends - {END})
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.7])
+def test_one_beam_is_transformers_greedy_search(tokenizer: Tokenizer, gpt2: Any, penalty: float) -> None:
+    begin = torch.tensor([[BEGIN, *tokenizer.encode("ab")]])
+    for seed in range(6):
+        model = gpt(seed, tokenizer, end=0.5).double()
+        _, (one,) = search(
+            model, tokenizer, prompt="ab", num_beams=1, max_new_tokens=LENGTH, repetition_penalty=penalty
+        )  # fmt: skip
+        other = gpt2(model).generate(
+            begin, attention_mask=torch.ones_like(begin), do_sample=False, num_beams=1, max_new_tokens=LENGTH,
+            pad_token_id=UNK, eos_token_id=END, suppress_tokens=[UNK, BEGIN], repetition_penalty=penalty,
+        )  # fmt: skip
+        assert list(one.tokens) == other[0, begin.shape[1] :].tolist()
 
 
 def test_a_float32_model_finds_the_same(tokenizer: Tokenizer, gpt2: Any) -> None:
@@ -340,8 +382,8 @@ def test_mode_and_gradients_are_as_before_at_every_record(tokenizer: Tokenizer, 
 
 def test_what_cannot_be_searched_is_a_sentence(tokenizer: Tokenizer) -> None:
     model = table(1, tokenizer.vocab_size)
-    with pytest.raises(ConfigError, match="stop strings"):
-        beam_search(model, tokenizer, DecodingConfig(stop=("a",)))
+    with pytest.raises(ConfigError, match="none of this model holds the stop string ab"):
+        beam_search(model, tokenizer, DecodingConfig(stop=("a", "ab")))
     with pytest.raises(ConfigError, match="never read"):
         beam_search(model, tokenizer, DecodingConfig(prompt="画"))
     nothing = Stage("nothing", lambda logits, history: torch.full_like(logits, -torch.inf))

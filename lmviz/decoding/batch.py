@@ -9,7 +9,7 @@ Shapes: B rows, V vocabulary.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -41,6 +41,12 @@ class Row:
         return math.fsum(self.logprobs)
 
 
+class Stopping(Protocol):
+    """Says, token by token, when a text has to end; `Stopper` is one."""
+
+    def feed(self, token: int) -> bool: ...
+
+
 class _Line(NamedTuple):
     """How one row is written."""
 
@@ -49,17 +55,17 @@ class _Line(NamedTuple):
     longest: int
     stages: Sequence[Stage]
     generator: torch.Generator
-    stopper: Stopper | None
+    stoppers: Sequence[Stopping]
 
 
 def write_rows(
     model: LanguageModel, tokenizer: Tokenizer, configs: Sequence[DecodingConfig],
-    extra: Sequence[Sequence[Stage]] | None = None,
+    extra: Sequence[Sequence[Stage]] | None = None, stopping: Sequence[Stopping] | None = None,
 ) -> Iterator[list[Row]]:  # fmt: skip
     """Go on with one prompt in as many ways as there are configs; the rows as far as they are, every few steps, and
     finished at the end.
 
-    extra: for every row stages of one's own, see `generate`.
+    extra: for every row stages of one's own, see `generate`. stopping: for every row what ends it, beside its config.
 
     Raises:
         ConfigError: the prompts differ, or as `generate`.
@@ -72,7 +78,8 @@ def write_rows(
         _Line(
             Row(), config.strategy == "greedy", config.max_new_tokens,
             stages_for(config, len(history), extra[i] if extra else ()),
-            torch.Generator().manual_seed(config.seed), Stopper(tokenizer, config.stop) if config.stop else None,
+            torch.Generator().manual_seed(config.seed),
+            [*([Stopper(tokenizer, config.stop)] if config.stop else []), *([stopping[i]] if stopping else [])],
         )
         for i, config in enumerate(configs)
     ]  # fmt: skip
@@ -122,5 +129,5 @@ def _take(line: _Line, token: int, logprobs: Tensor) -> None:
         return
     row.tokens.append(token)
     row.logprobs.append(float(logprobs[token]))
-    stopped = line.stopper is not None and line.stopper.feed(token)
+    stopped = any(stopper.feed(token) for stopper in line.stoppers)
     row.done = token == END or stopped or len(row.tokens) == line.longest

@@ -1,8 +1,9 @@
 """Beam search: of all texts that begin with one of the few most probable beginnings, the most probable ones.
 
-At every step each kept text (beam) is continued by every token. Of these candidates the 2 * num_beams most probable are
-considered: one that ends with <end> is finished, if it is among the num_beams best of them, and the num_beams best of
-the others go on. The step by step semantics, with a text's score and the rule that ends the search, are those of
+At every step each kept text (beam) is continued by every token. Of these candidates the 2 * num_beams most probable
+are considered: one that ends with <end> is finished, if it is among the num_beams best of them, and the num_beams best
+of the others go on. A stop string makes of every token that holds it another end, and num_beams more candidates each.
+The step by step semantics, with a text's score and the rule that ends the search, are those of
 `GenerationMixin._beam_search` of transformers 5, which the tests compare with. One difference: where there are fewer
 candidates than places, transformers fills up with texts of probability zero, and here the places stay empty.
 
@@ -38,8 +39,8 @@ from lmviz.models.decoder import Decoder
 from lmviz.tokenizers import END, StreamDecoder, Tokenizer
 
 Fate = Literal["kept", "finished", "pruned"]
-"""kept: the text goes on, unless the search ends here; finished: it is done, with <end> or at max_new_tokens; pruned:
-others were better.
+"""kept: the text goes on, unless the search ends here; finished: it is done, with <end>, a stop string or at
+max_new_tokens; pruned: others were better.
 """
 
 
@@ -94,7 +95,7 @@ class Hypothesis:
     score: float
     """total / length ** length_penalty; hypotheses are ranked by it."""
     finished: bool
-    """With <end>; else max_new_tokens was reached."""
+    """With <end> or a stop string; else max_new_tokens was reached."""
     group: int
     node: int
     """Number of its last candidate."""
@@ -125,24 +126,42 @@ def beam_search(
     extra: stages of one's own, after `special`. A Transformer with learned positions writes no more than it has places.
 
     Raises:
-        ConfigError: the prompt has what the tokenizer does not know, or stop strings are asked for. At once.
+        ConfigError: the prompt has what the tokenizer does not know, or no token holds a stop string. At once.
         LmvizError: the model's logits are not finite, or no token is left to choose from.
     """
-    if config.stop:
-        raise ConfigError(N_("Beam search ends a text with <end> alone. Leave the stop strings out."))
     history, decoder = opening(model, tokenizer, config.prompt)
     longest = config.max_new_tokens
     if model.reads_source and model.context_length is not None:
         longest = min(longest, model.context_length)
-    return _search(model, decoder, tokenizer, config, history, longest, extra)
+    return _search(model, decoder, tokenizer, config, history, longest, extra, ends_of(tokenizer, config.stop))
+
+
+def ends_of(tokenizer: Tokenizer, stop: Sequence[str]) -> frozenset[int]:
+    """The tokens that end a text: <end>, and those that hold one of the strings.
+
+    Raises:
+        ConfigError: no token holds one of them.
+    """
+    ends = {END}
+    for string in stop:
+        wanted = string.encode()
+        found = {token for token in range(END + 1, tokenizer.vocab_size) if wanted in tokenizer.token_bytes(token)}
+        if not found:
+            raise ConfigError(
+                N_("Beam search ends a text with one token, and none of this model holds the stop string {string}."
+                   " Take a shorter one."),
+                string=string,
+            )  # fmt: skip
+        ends |= found
+    return frozenset(ends)
 
 
 def _search(
     model: LanguageModel, decoder: Callable[[], Decoder], tokenizer: Tokenizer, config: DecodingConfig,
-    history: list[int], longest: int, extra: Sequence[Stage],
+    history: list[int], longest: int, extra: Sequence[Stage], ends: frozenset[int],
 ) -> Iterator[BeamStep | BeamsFound]:  # fmt: skip
     with evaluating(model):
-        search = _Search(decoder(), tokenizer, config, history, longest, extra)
+        search = _Search(decoder(), tokenizer, config, history, longest, extra, ends)
     while not search.done:
         with evaluating(model):
             step = search.advance()
@@ -194,9 +213,10 @@ class _Search:
 
     def __init__(
         self, decoder: Decoder, tokenizer: Tokenizer, config: DecodingConfig, history: list[int], longest: int,
-        extra: Sequence[Stage],
+        extra: Sequence[Stage], ends: frozenset[int],
     ) -> None:  # fmt: skip
         self.decoder, self.tokenizer, self.config, self.longest = decoder, tokenizer, config, longest
+        self.ends = ends
         special, *stages = stages_for(config.model_copy(update={"strategy": "beam"}), len(history), extra)
         self.special, self.stages = special.function, [stage.function for stage in stages]
         size = config.num_beams // config.beam_groups
@@ -277,7 +297,7 @@ class _Search:
         if chosen and self.config.diversity_penalty:
             often = torch.tensor(chosen).bincount(minlength=vocabulary).to(scores.dtype)
             scores = scores - self.config.diversity_penalty * often
-        totals, places = largest(scores.flatten(), 2 * group.size)
+        totals, places = largest(scores.flatten(), (1 + len(self.ends)) * group.size)
         columns = (values.flatten()[places].tolist() for values in (own, after))
         parents, group.beams = group.beams, []
         tokens: list[int] = []
@@ -289,11 +309,11 @@ class _Search:
             if total == -math.inf:
                 break  # the others cannot come at all
             row, token = divmod(place, vocabulary)
-            goes_on = token != END and len(tokens) < group.size
+            goes_on = token not in self.ends and len(tokens) < group.size
             if goes_on:
                 tokens.append(token)
             last = self.length == self.longest
-            ends = (last or token == END) and rank < group.size
+            ends = (last or token in self.ends) and rank < group.size
             fate: Fate = "finished" if ends else "kept" if goes_on and not last else "pruned"
             node = Candidate(
                 len(self.nodes) + 1, parents[row].node, token, self.text(token), logprob, own_one, total, rank, number,
@@ -325,7 +345,7 @@ class _Search:
         return Hypothesis(
             text="".join(pieces), tokens=tuple(node.token for node in path), pieces=tuple(pieces),
             logprobs=tuple(node.logprob for node in path), own=math.fsum(node.own for node in path), total=last.total,
-            score=ended.score, finished=last.token == END, group=last.group, node=last.id,
+            score=ended.score, finished=last.token in self.ends, group=last.group, node=last.id,
         )  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class DecodingConfig(Settings):
     diversity_penalty: float = Field(default=0.0, ge=0, le=100)
     """Taken from a logit for each beam of an earlier group that chose the token at this step. Only for beam_groups."""
     stop: tuple[StopString, ...] = Field(default=(), max_length=8)
-    """The text ends with the token that completes one of these strings. Not for beam."""
+    """The text ends with the token that completes one of these strings; of beam, with one that holds it whole."""
     max_new_tokens: int = Field(default=200, ge=1, le=MAX_NEW_TOKENS)
     """Tokens at most; the model may stop earlier with <end>."""
     seed: int = Field(default=1, ge=0, lt=2**31)

@@ -16,7 +16,7 @@ from lmviz.tokenizers import BEGIN, Tokenizer
 PIECE = 2**22
 """Logits (numbers) computed at once where a text can be cut."""
 WHOLE = 2**24
-"""Logits (numbers) up to which a recurrent model reads a text in one go; a longer one is read token by token."""
+"""Logits (numbers) up to which a recurrent model reads a text in one go; it reads a longer one in pieces."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def surprise(model: LanguageModel, tokens: Tensor) -> tuple[list[float], list[in
     logprobs: list[float] = []
     ranks: list[int] = []
     with evaluating(model):
-        for logits in _logits(model, tokens[:-1]):  # (n, V)
+        for logits in logits_in_pieces(model, tokens[:-1], PIECE, WHOLE):  # (n, V)
             done = len(logprobs)
             target = tokens[done + 1 : done + 1 + len(logits), None]  # (n, 1)
             logprobs += logits.double().log_softmax(1).gather(1, target)[:, 0].tolist()
@@ -91,38 +91,45 @@ def surprise(model: LanguageModel, tokens: Tensor) -> tuple[list[float], list[in
     return logprobs, ranks
 
 
-def _logits(model: LanguageModel, tokens: Tensor) -> Iterator[Tensor]:
-    """(N,) -> pieces (n, V), one after the other, that make (N, V)."""
+def logits_in_pieces(model: LanguageModel, tokens: Tensor, piece: int, whole: int) -> Iterator[Tensor]:
+    """(N,) -> pieces (n, V), one after the other, that make (N, V). To be called within `evaluating`.
+
+    piece, whole: numbers, as PIECE and WHOLE.
+    """
     context = model.context_length
     if context is None:
-        whole = len(tokens) * model.vocab_size <= WHOLE
-        yield from [model(tokens[None])[0]] if whole else _carried(model, tokens)
+        at_once = len(tokens) * model.vocab_size <= whole
+        yield from [model(tokens[None])[0]] if at_once else _carried(model, tokens, max(1, piece // model.vocab_size))
     elif model.learns_by == "counting":  # reads any length but looks at `context` tokens: this overlap loses nothing
-        yield from _windows(model, tokens, context + max(1, PIECE // model.vocab_size), context)
+        yield from _windows(model, tokens, context + max(1, piece // model.vocab_size), context, piece)
     else:
-        yield from _windows(model, tokens, context, context // 2)
+        yield from _windows(model, tokens, context, context // 2, piece)
 
 
-def _carried(model: LanguageModel, tokens: Tensor) -> Iterator[Tensor]:
-    """Token by token with the state carried along."""
+def _carried(model: LanguageModel, tokens: Tensor, at_once: int) -> Iterator[Tensor]:
+    """So many tokens at a time, the state carried along; token by token if that is how the model carries one."""
     state = model.initial_state(1)
-    at_once = max(1, PIECE // model.vocab_size)
     for start in range(0, len(tokens), at_once):
+        some = tokens[start : start + at_once]
+        if model.carries_state:
+            logits, state = model.read(some[None], state)  # (1, n, V)
+            yield logits[0]
+            continue
         rows = []
-        for token in tokens[start : start + at_once, None]:  # (1,)
+        for token in some[:, None]:  # (1,)
             logits, state = model.step(token, state)  # (1, V)
             rows.append(logits)
         yield torch.cat(rows)
 
 
-def _windows(model: LanguageModel, tokens: Tensor, length: int, overlap: int) -> Iterator[Tensor]:
+def _windows(model: LanguageModel, tokens: Tensor, length: int, overlap: int, piece: int) -> Iterator[Tensor]:
     """Windows of `length`; of each but the first, the first `overlap` or more tokens are only context."""
     if len(tokens) <= length:
         yield model(tokens[None])[0]
         return
     last = len(tokens) - length
     starts = [*range(0, last, length - overlap), last]
-    at_once = max(1, PIECE // (length * model.vocab_size))
+    at_once = max(1, piece // (length * model.vocab_size))
     done = 0
     for i in range(0, len(starts), at_once):
         some = starts[i : i + at_once]

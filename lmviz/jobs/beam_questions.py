@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from lmviz.decoding.beam import BeamsFound, Candidate, Hypothesis, beam_search
+from lmviz.decoding.beam import BeamsFound, Candidate, Hypothesis, beam_search, ends_of
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import GeneratedToken, generate
 from lmviz.inspect.repetition import longest_repeat
@@ -24,7 +24,7 @@ def ask_beam(store: Store, run: str, step: int | None = None, **decoding: Any) -
     """The last piece: the tree of a beam search, what it found, and the text of greedy search beside it.
 
     {"nodes": for each field of a Candidate its values, and "step", "hypotheses": [...], "greedy": a hypothesis,
-    "longest": steps that were allowed}; a hypothesis has the fields of `Hypothesis`, and logprob, length, texts
+    "ends": tokens that end a text}; a hypothesis has the fields of `Hypothesis`, and logprob, length, texts
     (its tokens for people), repeat (its longest repeated run).
     """
     model, tokenizer, step = model_of(store, run, step)
@@ -41,12 +41,13 @@ def ask_beam(store: Store, run: str, step: int | None = None, **decoding: Any) -
             for name, value in vars(node).items():
                 columns[name].append(value)
         if time.perf_counter() - sent > TURN:
-            yield {"done": 0.8 * record.number / config.max_new_tokens}
+            yield {"done": 0.8 * record.number / config.max_new_tokens}  # the rest is greedy's
             sent = time.perf_counter()
-    greedy = yield from _in_turns(model, tokenizer, config.model_copy(update={"num_beams": 1, "beam_groups": 1}))
+    alone = config.model_copy(update={"num_beams": 1, "beam_groups": 1})
+    greedy = yield from _in_turns(model, tokenizer, alone, 0.8)
     yield {
         "run": run, "step": step, "nodes": columns, "hypotheses": [_as_json(one, tokenizer) for one in found],
-        "greedy": _as_json(greedy, tokenizer), "longest": config.max_new_tokens,
+        "greedy": _as_json(greedy, tokenizer), "ends": sorted(ends_of(tokenizer, config.stop)),
     }  # fmt: skip
 
 
@@ -59,9 +60,9 @@ def ask_beam_widths(store: Store, run: str, step: int | None = None, **decoding:
     config = DecodingConfig.model_validate({**decoding, "strategy": "beam", "beam_groups": 1})
     rows: list[dict[str, Any]] = []
     for beams in WIDTHS:
-        best = yield from _in_turns(model, tokenizer, config.model_copy(update={"num_beams": beams}))
+        done = sum(row["beams"] for row in rows) / sum(WIDTHS)
+        best = yield from _in_turns(model, tokenizer, config.model_copy(update={"num_beams": beams}), done)
         rows.append(_row(beams, best.text, best.own, best.tokens))
-        yield {"done": len(rows) / (len(WIDTHS) + 1)}
     drawn: list[GeneratedToken] = []
     for token in generate(model, tokenizer, config.model_copy(update={"strategy": "sample"})):
         drawn.append(token)
@@ -70,14 +71,14 @@ def ask_beam_widths(store: Store, run: str, step: int | None = None, **decoding:
     yield {"run": run, "step": step, "rows": rows}
 
 
-def _in_turns(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig) -> Any:
-    """Empty pieces, then the best text of a search."""
+def _in_turns(model: LanguageModel, tokenizer: Tokenizer, config: DecodingConfig, done: float) -> Any:
+    """Pieces that say how far all is, then the best text of a search."""
     sent = time.perf_counter()
     for record in beam_search(model, tokenizer, config):
         if isinstance(record, BeamsFound):
             return record.hypotheses[0]
         if time.perf_counter() - sent > TURN:
-            yield {}
+            yield {"done": done}
             sent = time.perf_counter()
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from lmviz.decoding.config import DecodingConfig
-from lmviz.decoding.trace import Moment, Walk, may_follow
+from lmviz.decoding.trace import Moment, Walk, may_follow, trace
+from lmviz.inspect.temperatures import sweep
 from lmviz.jobs.of_run import Answer, model_of
 from lmviz.limits import MAX_STEPPED_TOKENS
 from lmviz.models.base import LanguageModel
@@ -177,4 +178,18 @@ def _look(moment: Moment, tokenizer: Tokenizer, also: Sequence[int]) -> Mapping[
     }  # fmt: skip
 
 
-STEP_QUESTIONS: dict[str, Callable[..., Answer]] = {"step": ask_step, "step_branches": ask_step_branches}
+def ask_temperatures(store: Store, run: str, prompt: str, step: int | None = None) -> Answer:
+    """One piece: the token after the prompt at every temperature; see inspect.temperatures.Sweep, chances packed."""
+    model, tokenizer, step = model_of(store, run, step)
+    (now,) = trace(model, tokenizer, DecodingConfig(prompt=prompt))
+    found = sweep(now.logits[-1])  # without <unk> and <begin>, which never come
+    yield {
+        "run": run, "step": step, "temperatures": found.temperatures.tolist(), "chances": pack(found.chances),
+        "tokens": [tokenizer.token_text(token) for token in found.tokens], "entropy": found.entropy.tolist(),
+        "needed": found.needed.tolist(), "count": int(now.logits[-1].isfinite().sum()),
+    }  # fmt: skip
+
+
+STEP_QUESTIONS: dict[str, Callable[..., Answer]] = {
+    "step": ask_step, "step_branches": ask_step_branches, "temperatures": ask_temperatures,
+}  # fmt: skip

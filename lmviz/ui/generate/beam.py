@@ -5,13 +5,14 @@ from typing import Any
 
 import streamlit as st
 
+from lmviz.corpora.tasks import TASK
 from lmviz.decoding.config import DecodingConfig
 from lmviz.ui.asking import asked
 from lmviz.ui.chart import chart
-from lmviz.ui.decoding_controls import prompt_control
+from lmviz.ui.decoding_controls import penalty_controls, prompt_control
 from lmviz.ui.figures.beam import tree_figure
 from lmviz.ui.generate.beam_tree import beam_tree
-from lmviz.ui.generate.beam_words import about, finding, summary_rows, width_rows, widths_finding
+from lmviz.ui.generate.beam_words import PENALTIES, about, finding, penalised, summary_rows, width_rows, widths_finding
 from lmviz.ui.generate.scene import Scene
 from lmviz.ui.i18n import _, field_help
 from lmviz.ui.kept import remember, restore
@@ -30,11 +31,12 @@ def beam_part(scene: Scene) -> None:
         answer = asked("beam", _("Searching"), **scene.question, **settings)
         if answer is None:
             return
-        st.subheader(finding(answer), anchor=False)
+        st.subheader(finding(answer, penalised(settings)), anchor=False)
         _tree(scene, answer, settings)
         st.dataframe(summary_rows(answer, settings["beam_groups"]), hide_index=True)
         st.caption(about(answer, settings))
-    _widths(scene, settings)
+    if not scene.run.config().corpus.is_task:
+        _widths(scene, settings)
 
 
 def _controls(scene: Scene) -> dict[str, Any]:
@@ -44,7 +46,13 @@ def _controls(scene: Scene) -> dict[str, Any]:
         _("Beams"), 1, MOST_BEAMS, 4, key="num_beams", bind="query-params",
         help=field_help(DecodingConfig, "num_beams"),
     )  # fmt: skip
-    values["max_new_tokens"] = st.slider(_("Length, tokens"), 4, LONGEST, 20, key="beam_length", bind="query-params")
+    task = TASK.get(scene.run.config().corpus.name)
+    if task:  # what would follow the answer was never trained
+        values["max_new_tokens"] = min(task.scored, LONGEST)
+    else:
+        values["max_new_tokens"] = st.slider(
+            _("Length, tokens"), 4, LONGEST, 20, key="beam_length", bind="query-params"
+        )
     values["length_penalty"] = st.slider(
         _("Length penalty"), -2.0, 2.0, 1.0, 0.25, key="length_penalty", bind="query-params",
         help=field_help(DecodingConfig, "length_penalty"),
@@ -52,6 +60,12 @@ def _controls(scene: Scene) -> dict[str, Any]:
     values["early_stopping"] = st.toggle(
         _("Stop early"), key="early_stopping", bind="query-params", help=field_help(DecodingConfig, "early_stopping")
     )
+    if scene.run.config().has_text:
+        lines = st.toggle(
+            _("A text ends with its line"), key="beam_lines", bind="query-params",
+            help=_("A new line then ends a text as <end> does, so that texts of different lengths compete."),
+        )  # fmt: skip
+        values["stop"] = ["\n"] if lines else []
     with st.expander(_("Groups that differ"), key="beam_more", expanded=st.query_params.get("groups", "1") != "1"):
         sizes = [count for count in range(1, beams + 1) if beams % count == 0]
         restore("beam_groups", "groups", sizes, 1)
@@ -66,6 +80,8 @@ def _controls(scene: Scene) -> dict[str, Any]:
             disabled=groups == 1, help=field_help(DecodingConfig, "diversity_penalty"),
         )  # fmt: skip
         values["diversity_penalty"] = strength if groups > 1 else 0.0
+    with st.expander(_("Against repetition"), key="beam_penalties"):
+        values |= penalty_controls()
     return values
 
 
@@ -91,7 +107,7 @@ def _tree(scene: Scene, answer: Mapping[str, Any], settings: Mapping[str, Any]) 
 
 def _widths(scene: Scene, settings: Mapping[str, Any]) -> None:
     """Longer texts of more and more beams: how probable they are, and how much they repeat themselves."""
-    names = ("prompt", "length_penalty", "early_stopping")
+    names = ("prompt", *PENALTIES)
     answer = asked(
         "beam_widths", _("Longer texts with more beams"), **scene.question, **{name: settings[name] for name in names},
         max_new_tokens=LONG,

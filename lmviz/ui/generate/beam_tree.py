@@ -1,7 +1,7 @@
 """Where each candidate of a beam search stands in its picture, and what is said of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lmviz.ui.figures.beam import Tree
@@ -15,54 +15,76 @@ MARKS = {"<end>": "$"}
 
 
 def beam_tree(answer: Mapping[str, Any], settings: Mapping[str, Any]) -> Tree:
-    """The tree of an answer to "beam": groups above each other, below them what greedy search does on its own."""
+    """The tree of an answer to "beam": groups above each other, below them what greedy search does on its own.
+
+    Of each step the candidates that are drawn are the 2 * beams best and all that went on or finished.
+    """
     tree, nodes = Tree(), answer["nodes"]
     size = settings["num_beams"] // settings["beam_groups"]
-    rows = 2 * size + 1
-    places = {0: (0, (size - 1) / 2)}
+    shown = [at for at, rank in enumerate(nodes["rank"]) if rank < 2 * size or nodes["fate"][at] != "pruned"]
+    rows = _rows(nodes, shown)
+    places = {0: (0, (size - 1) / 2), **{nodes["id"][at]: (nodes["step"][at], row) for at, row in rows.items()}}
     tree.node(places[0], "▸", "root", _("the prompt"))
     best = _path(nodes, answer["hypotheses"][0]["node"])
     finished = {one["node"]: number for number, one in enumerate(answer["hypotheses"], 1)}
     parents = set(nodes["parent"])
-    for at, number in enumerate(nodes["id"]):
-        places[number] = (nodes["step"][at], nodes["group"][at] * rows + nodes["rank"][at])
-        fate = nodes["fate"][at]
+    for at in shown:
+        number, fate = nodes["id"][at], nodes["fate"][at]
         look = "best" if number in best else {"kept": "kept", "finished": "finished"}.get(fate, "dropped")
         edge = "best" if number in best else "dropped" if fate == "pruned" else "kept"
         tree.edges[edge].append((places[nodes["parent"][at]], places[number]))
-        words = _why(nodes, at, size, finished.get(number), number in parents)
-        tree.node(places[number], short(nodes["text"][at]), look, _hover(nodes, at, 2 * size, words))
+        words = _why(nodes, at, size, answer["ends"], finished.get(number), number in parents)
+        tree.node(places[number], short(nodes["text"][at]), look, _hover(nodes, at, words))
     for group in range(settings["beam_groups"]):
-        tree.labels[group * rows] = _("likeliest") if group == 0 else _("group {number}").format(number=group + 1)
-    _draw_greedy(tree, answer, places, settings["beam_groups"] * rows)
+        first = min(row for at, row in rows.items() if nodes["group"][at] == group)
+        tree.labels[first] = _("likeliest") if group == 0 else _("group {number}").format(number=group + 1)
+    _draw_greedy(tree, answer, places, max(rows.values()) + 2)
     return tree
 
 
+def _rows(nodes: Mapping[str, Any], shown: Sequence[int]) -> dict[int, float]:
+    """Place in the columns of `nodes` -> its row: of each step one below the other, groups apart."""
+    at_step: dict[tuple[int, int], list[int]] = {}
+    for at in shown:
+        at_step.setdefault((nodes["group"][at], nodes["step"][at]), []).append(at)
+    rows: dict[int, float] = {}
+    first = 0
+    for group in range(max(nodes["group"]) + 1):
+        columns = [column for (number, _step), column in at_step.items() if number == group]
+        rows |= {at: float(first + row) for column in columns for row, at in enumerate(column)}
+        first += max(map(len, columns)) + 1
+    return rows
+
+
 def _draw_greedy(tree: Tree, answer: Mapping[str, Any], places: Mapping[int, tuple[int, float]], lane: float) -> None:
-    """Along the candidates as far as these are greedy's, then in a lane of its own."""
+    """Along the candidates of the group that goes with it furthest, then in a lane of its own."""
     nodes, greedy = answer["nodes"], answer["greedy"]
-    children = {
-        (parent, token): number for parent, token, number in zip(nodes["parent"], nodes["token"], nodes["id"],
-                                                                 strict=True)
-    }  # fmt: skip
-    at: int | None = 0
-    before = places[0]
-    total = 0.0
-    for step, (token, text, logprob) in enumerate(
-        zip(greedy["tokens"], greedy["texts"], greedy["logprobs"], strict=True), 1
-    ):
+    together = max((_followed(nodes, greedy["tokens"], group) for group in range(max(nodes["group"]) + 1)), key=len)
+    before, total = places[0], 0.0
+    for step, (text, logprob) in enumerate(zip(greedy["texts"], greedy["logprobs"], strict=True), 1):
         total += logprob
-        at = children.get((at, token)) if at is not None else None
-        place = places[at] if at is not None else (step, lane)
-        if at is None:
+        place = places.get(together[step - 1], (step, lane)) if step <= len(together) else (step, lane)
+        if place[1] == lane:
             tree.labels[lane] = _("greedy")
-            words = "<br>".join([
-                f"<b>{plain(visible_token(text))}</b>", _chance(logprob), _sum(total),
-                _("greedy search went on here; beam search did not"),
-            ])  # fmt: skip
-            tree.node(place, short(text), "greedy", words)
+            words = [
+                _name(text, step), _chance(logprob), _sum(total), _("greedy search went on here; beam search did not")
+            ]  # fmt: skip
+            tree.node(place, short(text), "greedy", "<br>".join(words))
         tree.edges["greedy"].append((before, place))
         before = place
+
+
+def _followed(nodes: Mapping[str, Any], tokens: Sequence[int], group: int) -> list[int]:
+    """The candidates of a group that are the beginning of a text."""
+    columns = zip(nodes["parent"], nodes["token"], nodes["group"], nodes["id"], strict=True)
+    children = {(parent, token): number for parent, token, one, number in columns if one == group}
+    found: list[int] = []
+    for token in tokens:
+        number = children.get((found[-1] if found else 0, token))
+        if number is None:
+            break
+        found.append(number)
+    return found
 
 
 def _path(nodes: Mapping[str, Any], node: int) -> set[int]:
@@ -73,19 +95,17 @@ def _path(nodes: Mapping[str, Any], node: int) -> set[int]:
     return found
 
 
-def _hover(nodes: Mapping[str, Any], at: int, candidates: int, why: str) -> str:
-    lines = [
-        f"<b>{plain(visible_token(nodes['text'][at]))}</b>",
-        _chance(nodes["logprob"][at]),
-        _sum(nodes["total"][at]),
-    ]
+def _name(token: str, step: int) -> str:
+    return _("token {step}: {token}").format(step=step, token=f"<b>{plain(visible_token(token))}</b>")
+
+
+def _hover(nodes: Mapping[str, Any], at: int, why: str) -> str:
+    lines = [_name(nodes["text"][at], nodes["step"][at]), _chance(nodes["logprob"][at]), _sum(nodes["total"][at])]
     parent = nodes["parent"][at]
     taken = (nodes["total"][parent - 1] if parent else 0.0) + nodes["logprob"][at] - nodes["total"][at]
     if taken > 1e-9:
         lines.append(_("of it for diversity: −{taken}").format(taken=f"{taken:.2f}"))
-    lines.append(_("place {rank} of {candidates} candidates").format(
-        rank=nodes["rank"][at] + 1, candidates=candidates
-    ))  # fmt: skip
+    lines.append(_("place {rank} of its step").format(rank=nodes["rank"][at] + 1))
     return "<br>".join([*lines, why])
 
 
@@ -98,7 +118,9 @@ def _sum(total: float) -> str:
     return _("sum so far {total}").format(total=signed(total))
 
 
-def _why(nodes: Mapping[str, Any], at: int, size: int, place: int | None, has_children: bool) -> str:
+def _why(
+    nodes: Mapping[str, Any], at: int, size: int, ends: Collection[int], place: int | None, has_children: bool
+) -> str:  # fmt: skip
     """What became of a candidate, and why."""
     fate = nodes["fate"][at]
     if fate == "finished":
@@ -107,7 +129,7 @@ def _why(nodes: Mapping[str, Any], at: int, size: int, place: int | None, has_ch
         return _("finished: number {place} of the texts found").format(place=place)
     if fate == "kept":
         return _("goes on") if has_children else _("could go on, but the search ended: what is finished scores higher")
-    if nodes["text"][at] == "<end>":
+    if nodes["rank"][at] >= size and nodes["token"][at] in ends:
         return _("dropped: a text ends only among the best {size} of a step").format(size=size)
     return _("dropped: {size} others are more probable").format(size=size)
 

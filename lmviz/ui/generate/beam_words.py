@@ -9,9 +9,17 @@ from lmviz.ui.generate.beam_tree import signed
 from lmviz.ui.i18n import _
 from lmviz.ui.tokens import visible_token
 
+PENALTIES = {"repetition_penalty": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0, "no_repeat_ngram": 0}
+"""Settings that change what the model gives -> the value at which they do not."""
 
-def finding(answer: Mapping[str, Any]) -> str:
-    """Where greedy and beam search part, and which text is more probable."""
+
+def penalised(settings: Mapping[str, Any]) -> bool:
+    """Whether the search looks at other numbers than the model's own."""
+    return any(settings.get(name, off) != off for name, off in PENALTIES.items())
+
+
+def finding(answer: Mapping[str, Any], changed: bool = False) -> str:
+    """Where greedy and beam search part, and which text is more probable. changed: penalties are on."""
     best, greedy = answer["hypotheses"][0], answer["greedy"]
     place = parting(best["tokens"], greedy["tokens"])
     if place is None:
@@ -22,10 +30,12 @@ def finding(answer: Mapping[str, Any]) -> str:
     )
     if gain >= 0:
         words = _("{part}: its text is {times} times as probable as greedy's")
+    elif changed:
+        words = _("{part}: greedy's text is {times} times as probable for the model, without the penalties")
     elif best["score"] >= greedy["score"]:
         words = _("{part}: greedy's text is {times} times as probable, but scores lower for its length")
     else:
-        words = _("{part}: greedy's text is {times} times as probable; beam search had dropped its beginning")
+        words = _("{part}: greedy's text is {times} times as probable; beam search had left its beginning")
     return words.format(part=part, times=times(abs(gain)))
 
 
@@ -67,12 +77,12 @@ def summary_rows(answer: Mapping[str, Any], groups: int) -> list[dict[str, Any]]
 def _row(name: str, one: Mapping[str, Any], place: str, group: int | None) -> dict[str, Any]:
     return {
         _("place"): name,
-        _("text"): plain_cell(visible_token(one["text"])) + (" $" if one["finished"] else " …"),
+        _("text"): plain_cell(visible_token(one["text"])) + ("" if one["finished"] else " …"),
         _("tokens"): one["length"],
         _("log-probability"): signed(one["logprob"]),
         _("a token"): signed(one["logprob"] / one["length"]),
         _("score"): signed_3(one["score"]),
-        _("place by log-probability"): place,
+        _("by log-probability"): place,
         _("longest repeat"): one["repeat"],
         _("group"): group,
     }
@@ -91,7 +101,7 @@ def about(answer: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     lengths = {one["length"] for one in answer["hypotheses"]}
     words = [_(
         "Score: the log-probability (nats) divided by the length to the power of the length penalty, as in Hugging"
-        " Face's generate; $ is the end of a text, … one that was cut."
+        " Face's generate; … is a text that did not end by itself, but was cut."
     )]  # fmt: skip
     if len(lengths) == 1:
         words.append(_("All texts found are equally long, so that the length penalty changes no place."))
@@ -104,6 +114,11 @@ def about(answer: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         words.append(_(
             "A group's tokens cost what earlier groups chose at the same step (Vijayakumar et al. 2016); this counts in"
             " the score, not in the log-probability."
+        ))  # fmt: skip
+    if penalised(settings):
+        words.append(_(
+            "Log-probabilities here are those after the penalties, as the search adds them up. A repetition penalty"
+            " multiplies log-probabilities in beam search, but logits in greedy search, as in Hugging Face's generate."
         ))  # fmt: skip
     return " ".join(words)
 

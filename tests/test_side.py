@@ -1,0 +1,101 @@
+"""Texts side by side, and what is measured of them, against `generate`, beam search and brute force."""
+# ruff: noqa: F811  (fixtures of another module)
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from test_gates_page import train
+from test_held_out import CODE
+from test_pages import places, visit  # noqa: F401
+
+from lmviz.decoding.beam import BeamsFound, beam_search
+from lmviz.decoding.config import DecodingConfig
+from lmviz.decoding.generate import generate
+from lmviz.errors import ConfigError
+from lmviz.inspect.copying import copied, distinct, span_length
+from lmviz.jobs.of_run import model_of
+from lmviz.jobs.questions import QUESTIONS
+from lmviz.runs import Run, Store
+from lmviz.ui.generate.ways import FIRST, read_ways, way_name, write_ways
+
+WAYS = "greedy;beam3;t0.5,k5;t0.8,p0.9;t1.2,m0.05;t1,r1.3,n3"
+
+
+@pytest.fixture
+def gru(places: Path) -> Run:
+    return train(places, "gru")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_copied_is_what_a_brute_force_search_finds(seed: int) -> None:
+    some = random.Random(seed)
+    source = "".join(some.choices("ab ", k=200))
+    text = "".join(some.choices("abc ", k=60))
+    found = copied(text, source, 5)
+    for place in range(len(text)):
+        spans = [text[a:b] for a in range(place + 1) for b in range(max(place + 1, a + 5), len(text) + 1)]
+        assert found[place] == any(span in source for span in spans if len(span) >= 5)
+
+
+def test_distinct_and_spans_by_hand() -> None:
+    assert distinct("abab", 1) == 0.5 and distinct("abab", 2) == pytest.approx(2 / 3)
+    assert distinct("a", 2) is None and distinct("", 1) is None
+    assert span_length("春江潮水連海平 ab") == 8 and span_length("spring") == 20
+    assert copied("abc", "abc", 20) == [False] * 3
+
+
+def test_each_text_is_what_its_way_writes_alone(places: Path, gru: Run) -> None:
+    store = Store(places / "runs")
+    common = {"prompt": "def ", "max_new_tokens": 40, "seed": 4}
+    ways = read_ways(WAYS)
+    *_, answer = QUESTIONS["side"](store, sides=[{"run": gru.id, "step": None, **common, **way} for way in ways])
+    model, tokenizer, _ = model_of(store, gru.id, None)
+    for way, side in zip(ways, answer["sides"], strict=True):
+        config = DecodingConfig.model_validate({**common, **way})
+        if config.strategy == "beam":
+            *_, found = beam_search(model, tokenizer, config)
+            assert isinstance(found, BeamsFound)
+            assert side["text"] == found.hypotheses[0].text
+            assert side["logprob"] == pytest.approx(found.hypotheses[0].own, abs=1e-4)
+            continue
+        alone = list(generate(model, tokenizer, config))
+        assert [token["id"] for token in side["tokens"]] == [token.id for token in alone]
+        assert side["logprob"] == pytest.approx(sum(token.logprob for token in alone))
+        marks = copied(side["text"], CODE * 50, 20)
+        assert side["copied"] == pytest.approx(sum(marks) / len(marks)) and side["span"] == 20
+
+
+def test_moments_and_limits(places: Path, gru: Run) -> None:
+    store = Store(places / "runs")
+    side = {"run": gru.id, "step": 0, "prompt": "def ", "max_new_tokens": 9}
+    *_, answer = QUESTIONS["side"](store, sides=[side, side | {"step": gru.checkpoint_steps()[-1]}])
+    assert [one["step"] for one in answer["sides"]] == [0, gru.checkpoint_steps()[-1]]
+    assert answer["sides"][0]["text"] != answer["sides"][1]["text"]
+    for bad in ([], [side] * 7, [side | {"max_new_tokens": 501}]):
+        with pytest.raises(ConfigError):
+            list(QUESTIONS["side"](store, sides=bad))
+
+
+def test_ways_stand_in_the_address() -> None:
+    ways = read_ways(WAYS)
+    assert write_ways(ways) == WAYS and len(ways) == 6
+    assert ways[1] == {"strategy": "beam", "num_beams": 3} and ways[2] == {"temperature": 0.5, "top_k": 5}
+    assert read_ways("nonsense") == read_ways(FIRST) == read_ways("t0;beam99;x1")
+    assert way_name(ways[3]) == "T 0.8, top-p 0.9"
+
+
+@pytest.mark.parametrize("differs", ["ways", "runs", "moments"])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_part_opens_with_texts(visit: Callable[..., AppTest], gru: Run, differs: str, lang: str) -> None:
+    app = visit("generate", run=gru.id, part="side", prompt="def ", differs=differs, length="40", lang=lang)
+    assert not app.exception and not app.error
+    texts = [one for one in app.get("html") if 'class="written' in one.proto.body]
+    assert len(texts) == len(app.dataframe[-1].value) >= 1
+
+
+def test_an_unknown_prompt_is_a_sentence(visit: Callable[..., AppTest], gru: Run) -> None:
+    app = visit("generate", run=gru.id, part="side", prompt="漢")
+    assert not app.exception and "never read this" in app.error[0].value
