@@ -80,7 +80,7 @@ def test_the_sample_knows_its_labels() -> None:
     *_, answer = QUESTIONS["styles"](Store(), "sample-styles")
     assert answer["parts"] == parts_of(NAME) and answer["labels"] == [*parts_of(NAME), ""]
     for place, row in enumerate(answer["losses"]):
-        assert row[place] == min(row[:2]) and max(row[:2]) - row[place] > 0.05
+        assert row[place] == min(row) and row[place] < row[2] - 0.03  # better than the wrong label, and than none
     assert answer["right"] > 0.75
     with pytest.raises(ConfigError, match="without labels"):
         list(QUESTIONS["styles"](Store(), "sample-gru"))
@@ -103,5 +103,9 @@ def test_the_part_writes_under_every_label(visit: Callable[..., AppTest], lang: 
     assert len([one for one in app.get("html") if 'class="written' in one.proto.body]) == 3
     other = visit("generate", run="sample-gru", part="style", lang=lang)
     assert not other.exception and other.button(key="style_sample")
-    other.button(key="style_sample").click().run()
-    assert not other.exception and other.query_params["run"] in ("sample-styles", ["sample-styles"])
+
+
+def test_the_sample_is_a_press_away(visit: Callable[..., AppTest]) -> None:
+    app = visit("generate", run="sample-gru", part="style")
+    app.button(key="style_sample").click().run()
+    assert not app.exception and app.query_params["run"] in ("sample-styles", ["sample-styles"])

@@ -6,15 +6,19 @@ from collections.abc import Hashable, Sequence
 def longest_repeat(tokens: Sequence[Hashable]) -> int:
     """Length of the longest run of tokens that comes twice without overlapping; 0 if no token does.
 
-    Time and memory are those of N * N numbers, two rows at a time.
+    A run that comes twice has shorter ones that do, so the length is found by halving: O(N log N) runs are looked at.
     """
-    best = 0
-    before = [0] * (len(tokens) + 1)
-    for i in range(1, len(tokens) + 1):
-        row = [0] * (len(tokens) + 1)
-        for j in range(i + 1, len(tokens) + 1):
-            if tokens[i - 1] == tokens[j - 1]:  # equal runs that end at i and at j; the first ends before the second
-                row[j] = min(before[j - 1] + 1, j - i)
-                best = max(best, row[j])
-        before = row
-    return best
+    text = tokens if isinstance(tokens, str) else tuple(tokens)
+    short, long = 0, len(text) // 2
+    while short < long:
+        middle = (short + long + 1) // 2
+        if _comes_twice(text, middle):
+            short = middle
+        else:
+            long = middle - 1
+    return short
+
+
+def _comes_twice(text: str | tuple[Hashable, ...], length: int) -> bool:
+    first: dict[Hashable, int] = {}
+    return any(first.setdefault(text[at : at + length], at) <= at - length for at in range(len(text) - length + 1))

@@ -24,9 +24,7 @@ def over_training(scene: Scene, settings: dict[str, Any]) -> None:
     if not cache.is_known("code_training", **question):
         pressed = st.button(
             _("Measure over training"), icon=":material/timeline:", key="code_measure",
-            help=_("{many} completions of the snippet at each of the {count} kept moments.").format(
-                many=many, count=count
-            ),
+            help=_("{many} completions at each of the {count} kept moments.").format(many=many, count=count),
         )  # fmt: skip
         if not pressed:
             return

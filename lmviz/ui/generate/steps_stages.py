@@ -167,7 +167,7 @@ def _draw(answer: dict[str, Any], chances: NDArray[Any], kept: NDArray[Any], row
         if not greedy:
             lines.append(luck.format(noise=f"{answer['noise'][row]:.4g}", score=f"{score:.4f}"))
         hovers.append("<br>".join(lines))
-    head = f"<b>{_('Draw')}</b><br>" + (_("the likeliest") if greedy else _("chance ÷ luck")) + "<br>"
+    head = "<b>" + _("Draw") + "</b><br>" + (_("the likeliest") if greedy else _("chance ÷ luck")) + "<br>"
     head += _("winner = 1")
     more = answer["vocabulary"] > len(rows)
     return Column(
@@ -186,5 +186,6 @@ def _lines(
         for at, stage in enumerate(answer["stages"])
     ]
     words = html.escape(draw_words(answer, chances, int(decoding["seed"])))
-    rows.append(f"<tr><th>{html.escape(_('Draw'))}</th><td colspan=2>{words}</td></tr>")
+    name = html.escape(_("Draw"))
+    rows.append(f"<tr><th>{name}</th><td colspan=2>{words}</td></tr>")
     st.html(f'<table class="steps">{"".join(rows)}</table>')
