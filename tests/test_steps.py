@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -32,6 +33,7 @@ from lmviz.packing import unpack
 from lmviz.presets import preset
 from lmviz.runs import Run, Store
 from lmviz.tokenizers import BEGIN, END, UNK, Tokenizer, train_tokenizer
+from lmviz.ui.figures.steps import tree_figure
 from lmviz.ui.generate import steps, steps_address, steps_path, steps_tree
 
 WAYS = (
@@ -179,6 +181,18 @@ def test_what_a_stage_took_and_moved() -> None:
     assert moment.removed.tolist() == pytest.approx([0, raw[[UNK, BEGIN]].sum(), 0, np.sort(warm)[:-3].sum()])
     assert moment.moved[2] == pytest.approx(np.maximum(warm - special, 0).sum())
     assert moment.entropies[0] == pytest.approx(-(raw * np.log(raw)).sum())
+    moments = [walk.moment(0)]
+    for token in (4, 5, 6):
+        walk.take(token)
+        moments.append(walk.moment(len(walk.taken)))
+    other = walk.fork(1)
+    assert other.tokens == [4] and walk.tokens == [4, 5, 6]
+    for token, wanted in ((5, moments[2]), (6, moments[3])):
+        other.take(token)
+        assert torch.equal(other.moment(len(other.taken)).logits, wanted.logits)
+        assert torch.equal(other.moment(len(other.taken)).scores, wanted.scores)
+    other.take(7), walk.take(7)
+    assert torch.equal(other.moment(4).noise, walk.moment(4).noise)  # type: ignore[arg-type]
     walk.take(END)
     with pytest.raises(ConfigError, match="has ended"):
         walk.take(4)
@@ -302,6 +316,9 @@ def test_the_picture_holds_what_the_answer_says(visit: Callable[..., AppTest], g
     way = {"prompt": "def ", "temperature": 0.8, "top_k": 3, "repetition_penalty": 1.5}
     *_, answer = QUESTIONS["step"](Store(places / "runs"), gru.id, tokens=[], **way)
     figure = figure_of(app, "steps_stages")
+    for one in (figure, tree_figure(steps_tree._nodes(tree("5"), [["a"]])[0], [], (0, 0), "#664ed8", title="", x="",
+                                    key="", window=(0, 9)).to_plotly_json()):  # fmt: skip
+        go.Figure(one)  # Plotly knows every property
     names = [trace["name"] for trace in figure["data"]]
     columns = [name for name in names if name != "<b>No specials</b>"]
     assert columns == [f"<b>{name}</b>" for name in ("Model", "Repetition 1.5", "Temperature 0.8", "Top-k 3", "Draw")]

@@ -7,6 +7,7 @@ Shapes: S the model's distribution and one after each stage, V vocabulary, n ste
 """
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -111,6 +112,7 @@ class Walk:
             raise ConfigError(N_("Beam search keeps several texts at once. Take greedy or sample."))
         history, decoder = opening(model, tokenizer, config.prompt)
         self.model = model
+        self._decoder_of = decoder
         self.prompt = history  # <begin> included
         self.stages = stages_for(config, len(history), extra)
         self.taken: list[Taken] = []
@@ -148,6 +150,19 @@ class Walk:
         self.taken.append(taken)
         return taken
 
+    def fork(self, length: int) -> "Walk":
+        """Another walk that took the first `length` tokens of this one: what was computed for them is not again."""
+        other = copy(self)
+        other.taken, other._logits = self.taken[:length], self._logits[: length + 1]
+        other._noise, other._generator = list(self._noise), torch.Generator()  # noise does not depend on tokens
+        other._generator.set_state(self._generator.get_state())
+        with evaluating(self.model):
+            other._decoder = self._decoder_of()
+            other._decoder.prefill(torch.tensor([self.prompt]))
+            for token in other.tokens:
+                other._decoder.step(torch.tensor([token]))
+        return other
+
     def moment(self, place: int) -> Moment:
         """What token number `place` (from 0) was chosen from, or is to be chosen from."""
         history = torch.tensor(self.prompt + self.tokens[:place])
@@ -169,6 +184,8 @@ class Walk:
         if not logits.isfinite().all():
             raise LmvizError(N_("The model gives no numbers any more: its training diverged. Take an earlier step."))
         self._logits.append(logits)
+        if len(self._noise) >= len(self._logits):
+            return
         race = None if self._greedy else torch.empty_like(logits).exponential_(generator=self._generator)
         self._noise.append(race)
 

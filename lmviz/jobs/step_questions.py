@@ -34,14 +34,15 @@ class _Walks:
 
     def take(self, model: LanguageModel, config: str, tokens: Sequence[int]) -> Walk | None:
         """One along these tokens, as far as it goes, or further; it belongs to the caller until it is given back."""
-        found: tuple[int, tuple[int, str, tuple[int, ...]]] | None = None
-        for key in self.kept:
-            known = key[2]
-            common = min(len(known), len(tokens))
-            # A key holds the id of a model that its walk keeps alive, so no other model can have it.
-            if key[:2] == (id(model), config) and known[:common] == tuple(tokens[:common]):
-                found = max(found or (common, key), (common, key), key=lambda one: one[0])
-        return self.kept.pop(found[1]) if found else None
+        # A key holds the id of a model that its walk keeps alive, so no other model can have it.
+        known = [key for key in self.kept if key[:2] == (id(model), config)]
+        if not known:
+            return None
+        best = max(known, key=lambda key: _common(key[2], tokens))
+        common = _common(best[2], tokens)
+        if common < min(len(best[2]), len(tokens)):
+            return self.kept[best].fork(common)
+        return self.kept.pop(best)
 
     def give_back(self, model: LanguageModel, config: str, walk: Walk) -> None:
         self.kept[id(model), config, tuple(walk.tokens)] = walk
@@ -126,6 +127,11 @@ def _readable(tokens: Sequence[int], vocab_size: int) -> list[int]:
             break
         readable.append(int(token))
     return readable
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _path(walk: Walk, tokenizer: Tokenizer, length: int) -> list[dict[str, Any]]:

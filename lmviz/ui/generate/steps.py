@@ -7,12 +7,12 @@ import numpy as np
 import streamlit as st
 
 from lmviz.limits import MAX_STEPPED_TOKENS
-from lmviz.ui.asking import asked
 from lmviz.ui.decoding_controls import more_controls, prompt_control, strategy_controls
 from lmviz.ui.generate.scene import Scene
 from lmviz.ui.generate.steps_address import keep_settings, restore_settings
+from lmviz.ui.generate.steps_asking import asked
 from lmviz.ui.generate.steps_path import Tree, to_address, tree_of
-from lmviz.ui.generate.steps_stages import stages_part
+from lmviz.ui.generate.steps_stages import choices, stages_part
 from lmviz.ui.generate.steps_tree import tree_part
 from lmviz.ui.i18n import _
 from lmviz.ui.reader import reader
@@ -41,13 +41,13 @@ def _body(scene: Scene, prompt: str, decoding: dict[str, Any], pace: float | Non
     settings = {**scene.question, **decoding, "prompt": prompt, "max_new_tokens": 1}
     if _due() and not _advance(tree, settings, int(decoding["max_new_tokens"])):
         st.session_state.pop(PLAYING)
-    answer = asked("step", _("Reading"), **settings, tokens=tree.tokens, place=tree.place)
+    answer = asked("step", **settings, tokens=tree.tokens, place=tree.place)
     if answer is None:
         st.session_state.pop(PLAYING, None)
         return
     if answer["read"] < len(tree.path):
         tree.cut(answer["read"])
-        answer = asked("step", _("Reading"), **settings, tokens=tree.tokens, place=tree.place) or answer
+        answer = asked("step", **settings, tokens=tree.tokens, place=tree.place) or answer
     _text(scene, tree, answer, prompt)
     _buttons(tree, answer)
     if tree.wrong:
@@ -80,7 +80,7 @@ def _advance(tree: Tree, settings: dict[str, Any], longest: int) -> bool:
         return tree.place < len(tree.path) or not _at_end(tree)
     if len(tree.path) >= min(longest, MAX_STEPPED_TOKENS):
         return False
-    answer = asked("step", _("Reading"), **settings, tokens=tree.tokens, place=tree.place)
+    answer = asked("step", **settings, tokens=tree.tokens, place=tree.place)
     return answer is not None and tree.take(answer["drawn"], forced=False) and not _at_end(tree)
 
 
@@ -143,7 +143,7 @@ def _buttons(tree: Tree, answer: dict[str, Any]) -> None:
         )  # fmt: skip
         names = dict(zip(answer["ids"], answer["texts"], strict=True))
         st.selectbox(
-            _("Take another token"), answer["ids"], index=None, key="steps_other", label_visibility="collapsed",
+            _("Take another token"), choices(answer), index=None, key="steps_other", label_visibility="collapsed",
             format_func=lambda token: visible_token(names.get(token, "")), placeholder=_("Take another token"),
             on_change=_other, args=(answer["drawn"],), width=210,
         )  # fmt: skip

@@ -12,8 +12,8 @@ from lmviz.packing import unpack
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.figures.steps import Column, stages_figure
 from lmviz.ui.generate.scene import Scene
-from lmviz.ui.generate.steps_path import Tree
-from lmviz.ui.generate.steps_words import alike, did, draw_words, finding, percent, stage_name
+from lmviz.ui.generate.steps_path import END, Tree
+from lmviz.ui.generate.steps_words import alike, did, draw_words, finding, percent, stage_names
 from lmviz.ui.i18n import _
 from lmviz.ui.theme import color, plain
 from lmviz.ui.tokens import visible_token
@@ -23,7 +23,7 @@ SHORT = 12
 SMALL = 0.0005
 """What <unk> and <begin> had, above which taking them out has a column of its own."""
 ROW_PIXELS, HEAD_PIXELS = 23, 84
-COLUMN_PIXELS = 104
+COLUMN_PIXELS = 82
 
 
 def stages_part(
@@ -36,7 +36,8 @@ def stages_part(
     labels = _labels([answer["texts"][row] for row in rows])
     ids = [answer["ids"][row] for row in rows]
     others = len(answer["ids"]) - len(rows)
-    columns = _columns(answer, chances, kept, rows, decoding)
+    stages = stage_names(answer, decoding)
+    columns = _columns(answer, chances, kept, rows, stages)
     unseen = answer["vocabulary"] - len(rows)
     if unseen:
         labels.append(_("{count} others").format(count=f"{unseen:,}"))
@@ -50,7 +51,7 @@ def stages_part(
     def clicked(event: Click) -> None:
         data = event.get("customdata")
         token = data[0] if isinstance(data, list) and data else -1
-        if isinstance(token, int | float) and token in answer["ids"]:
+        if isinstance(token, int | float) and token in choices(answer):
             take(int(token))
 
     wide = 70 + COLUMN_PIXELS * len(columns)
@@ -64,11 +65,16 @@ def stages_part(
                 " instead. Hatched: taken out by this stage. Coloured row: drawn; dotted: taken in this text."
             ),
         )  # fmt: skip
-    _lines(answer, decoding, of_token)
+    _lines(answer, decoding, stages, of_token)
     if others > 0 or len(rows) > ROWS[0]:
         st.segmented_control(
             _("Tokens shown"), list(ROWS), default=ROWS[0], key="steps_rows", required=True, width="content"
         )
+
+
+def choices(answer: dict[str, Any]) -> list[int]:
+    """Tokens that a text can go on with: <unk> and <begin> never come."""
+    return [token for token in answer["ids"] if token >= END]
 
 
 def _rows(answer: dict[str, Any], chances: NDArray[Any], count: int) -> list[int]:
@@ -92,7 +98,7 @@ def _labels(texts: list[str]) -> list[str]:
 
 
 def _columns(
-    answer: dict[str, Any], chances: NDArray[Any], kept: NDArray[Any], rows: list[int], decoding: dict[str, Any]
+    answer: dict[str, Any], chances: NDArray[Any], kept: NDArray[Any], rows: list[int], stages: list[str]
 ) -> list[Column]:  # fmt: skip
     """chances, kept: (R, S)."""
     hidden = np.setdiff1d(np.arange(len(chances)), rows)
@@ -104,11 +110,11 @@ def _columns(
         out = np.where(kept[rows, before] & ~kept[rows, at], chances[rows, before], 0)
         gone = ~kept[rows, at]
         texts = ["×" if gone[n] else percent(chances[row, at]) for n, row in enumerate(rows)]
-        hovers = [_hover(answer, row, at, chances, kept, decoding) for row in rows]
+        hovers = _hovers(answer, rows, at, chances, kept, stages)
         tail = answer["tail"][at]
         share = tail["probability"] + float(chances[hidden, at].sum())
         count = tail["count"] + int(kept[hidden, at].sum())
-        head = f"<b>{stage_name(stage['name'], decoding)}</b><br>"
+        head = f"<b>{stages[at]}</b><br>"
         head += _("{count} tokens").format(count=f"{stage['left']:,}") + f"<br>{stage['entropy']:.2f} nats"
         values = np.where(gone, 0, chances[rows, at]).tolist()
         columns.append(Column(head, values, out.tolist(), texts, hovers))
@@ -127,20 +133,20 @@ def _columns(
     return columns
 
 
-def _hover(
-    answer: dict[str, Any], row: int, at: int, chances: NDArray[Any], kept: NDArray[Any], decoding: dict[str, Any]
-) -> str:  # fmt: skip
-    name = plain(visible_token(answer["texts"][row]))
-    lines = [f"<b>{name}</b> ({answer['ids'][row]}), {stage_name(answer['stages'][at]['name'], decoding)}"]
-    if kept[row, at]:
-        lines.append(f"{chances[row, at]:.6%}")
-    else:
+def _hovers(
+    answer: dict[str, Any], rows: list[int], at: int, chances: NDArray[Any], kept: NDArray[Any], stages: list[str]
+) -> list[str]:  # fmt: skip
+    """Of every row, its exact chance after a stage and before it."""
+    out, before = _("out since {stage}"), _("before: {share}")
+    hovers = []
+    for row in rows:
+        lines = [f"<b>{plain(visible_token(answer['texts'][row]))}</b> ({answer['ids'][row]}), {stages[at]}"]
         first = int(np.argmin(kept[row]))
-        words = _("out since {stage}").format(stage=stage_name(answer["stages"][first]["name"], decoding))
-        lines.append(words)
-    if at:
-        lines.append(_("before: {share}").format(share=f"{chances[row, at - 1]:.6%}"))
-    return "<br>".join(lines)
+        lines.append(f"{chances[row, at]:.6%}" if kept[row, at] else out.format(stage=stages[first]))
+        if at:
+            lines.append(before.format(share=f"{chances[row, at - 1]:.6%}"))
+        hovers.append("<br>".join(lines))
+    return hovers
 
 
 def _draw(answer: dict[str, Any], chances: NDArray[Any], kept: NDArray[Any], rows: list[int]) -> Column:
@@ -148,15 +154,18 @@ def _draw(answer: dict[str, Any], chances: NDArray[Any], kept: NDArray[Any], row
     greedy = answer["noise"] is None
     scores = [answer["scores"][row] for row in rows]
     texts, hovers = [], []
+    chance, luck = (
+        _("chance {chance}"),
+        _("its random number {noise}; chance / number, as a share of the winner's: {score}"),
+    )
     for row, score in zip(rows, scores, strict=True):
         name = f"<b>{plain(visible_token(answer['texts'][row]))}</b>"
         won = answer["ids"][row] == answer["drawn"]
         texts.append("<b>" + _("drawn") + "</b>" if won and not greedy else "<b>" + _("next") + "</b>" if won else
                      "×" if not kept[row, -1] else f"{score:.2f}")  # fmt: skip
-        lines = [name, _("chance {chance}").format(chance=f"{chances[row, -1]:.6%}")]
+        lines = [name, chance.format(chance=f"{chances[row, -1]:.6%}")]
         if not greedy:
-            words = _("its random number {noise}; chance / number, as a share of the winner's: {score}")
-            lines.append(words.format(noise=f"{answer['noise'][row]:.4g}", score=f"{score:.4f}"))
+            lines.append(luck.format(noise=f"{answer['noise'][row]:.4g}", score=f"{score:.4f}"))
         hovers.append("<br>".join(lines))
     head = "<b>" + _("Draw") + "</b><br>" + (_("the likeliest") if greedy else _("chance ÷ luck")) + "<br>"
     head += _("winner = 1")
@@ -167,10 +176,12 @@ def _draw(answer: dict[str, Any], chances: NDArray[Any], kept: NDArray[Any], row
     )  # fmt: skip
 
 
-def _lines(answer: dict[str, Any], decoding: dict[str, Any], chances: dict[int, list[float]]) -> None:
+def _lines(
+    answer: dict[str, Any], decoding: dict[str, Any], stages: list[str], chances: dict[int, list[float]]
+) -> None:
     """A line a stage that says what it did."""
     rows = [
-        f"<tr><th>{html.escape(stage_name(stage['name'], decoding))}</th>"
+        f"<tr><th>{html.escape(stages[at])}</th>"
         f"<td>{html.escape(did(answer, at, decoding))}</td><td>{html.escape(alike(stage['entropy']))}</td></tr>"
         for at, stage in enumerate(answer["stages"])
     ]

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from lmviz.ui.asking import asked
 from lmviz.ui.chart import Click, chart
 from lmviz.ui.figures.steps import Node, tree_figure
 from lmviz.ui.generate.scene import Scene
+from lmviz.ui.generate.steps_asking import asked
 from lmviz.ui.generate.steps_path import Tree, ids
 from lmviz.ui.i18n import _
 from lmviz.ui.theme import color, plain
@@ -22,7 +22,7 @@ def tree_part(scene: Scene, tree: Tree, prompt: str) -> None:
     branches = [ids(path) for path in tree.branches]
     if not any(branches):
         return None
-    answer = asked("step_branches", _("Reading"), **scene.question, prompt=prompt, branches=branches)
+    answer = asked("step_branches", **scene.question, prompt=prompt, branches=branches)
     if answer is None:
         return None
     told = answer["branches"]

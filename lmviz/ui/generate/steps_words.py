@@ -18,15 +18,17 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if share >= 0.01 else f"{share:.2%}"
 
 
-def stage_name(name: str, decoding: dict[str, Any]) -> str:
-    """Short, with its setting."""
+def stage_names(answer: Answer, decoding: dict[str, Any]) -> list[str]:
+    """Of every stage, short, with its setting."""
     names = {
         "raw": _("Model"), "special": _("No specials"), "repetition_penalty": _("Repetition"),
         "frequency_penalty": _("Frequency"), "presence_penalty": _("Presence"), "no_repeat_ngram": _("No repeats"),
         "temperature": _("Temperature"), "top_k": _("Top-k"), "top_p": _("Top-p"), "min_p": _("Min-p"),
     }  # fmt: skip
-    value = decoding.get(name)
-    return f"{names.get(name, name)} {value:g}" if value is not None else names.get(name, name)
+    stages = [stage["name"] for stage in answer["stages"]]
+    return [
+        names.get(name, name) + (f" {decoding[name]:g}" if decoding.get(name) is not None else "") for name in stages
+    ]  # fmt: skip
 
 
 def did(answer: Answer, number: int, decoding: dict[str, Any]) -> str:
