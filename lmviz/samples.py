@@ -57,6 +57,11 @@ def sample_configs() -> dict[str, RunConfig]:
         training={"steps": 8000, "context_length": 128},
         recording=RECORDING | {"checkpoints": 4, "gradients": False, "log_every": 100, "eval_every": 200},
     )  # fmt: skip
+    configs["sample-styles"] = preset(  # windows as long as most pieces, so that they see the label
+        "gru", name="GRU, two styles", corpus={"name": "python-reference+python"},
+        training={"steps": 2500, "context_length": 160, "batch_size": 24},
+        recording=RECORDING | {"checkpoints": 3, "sample_prompt": "[python-reference] The "},
+    )  # fmt: skip
     return configs | pair_samples() | attention_samples() | memory_samples()
 
 

@@ -153,6 +153,21 @@ def test_a_token_that_holds_a_stop_string_ends_a_text() -> None:
     assert all("o" in words.decode([token]) for token in ends - {END})
 
 
+@pytest.mark.parametrize("penalty", [1.0, 1.7])
+def test_one_beam_is_transformers_greedy_search(tokenizer: Tokenizer, gpt2: Any, penalty: float) -> None:
+    begin = torch.tensor([[BEGIN, *tokenizer.encode("ab")]])
+    for seed in range(6):
+        model = gpt(seed, tokenizer, end=0.5).double()
+        _, (one,) = search(
+            model, tokenizer, prompt="ab", num_beams=1, max_new_tokens=LENGTH, repetition_penalty=penalty
+        )  # fmt: skip
+        other = gpt2(model).generate(
+            begin, attention_mask=torch.ones_like(begin), do_sample=False, num_beams=1, max_new_tokens=LENGTH,
+            pad_token_id=UNK, eos_token_id=END, suppress_tokens=[UNK, BEGIN], repetition_penalty=penalty,
+        )  # fmt: skip
+        assert list(one.tokens) == other[0, begin.shape[1] :].tolist()
+
+
 def test_a_float32_model_finds_the_same(tokenizer: Tokenizer, gpt2: Any) -> None:
     model = gpt(7, tokenizer, end=0.0)
     settings = {"num_beams": 4, "max_new_tokens": LENGTH}

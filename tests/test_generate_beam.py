@@ -194,3 +194,9 @@ def test_a_source_is_searched_too(visit: Visit) -> None:
     app = visit("generate", part="beam", run="sample-dates-seq2seq-attention", prompt="may 7, 1995")
     assert not app.exception and not app.error
     assert app.dataframe[0].value["text"][0] == "1995-05-07" and not app.toggle(key="early_stopping").value
+
+
+def test_of_a_task_only_the_answer_is_searched(visit: Visit) -> None:
+    app = visit("generate", part="beam", run="sample-memory-lstm-5")
+    assert not app.exception and not app.error and len(app.dataframe) == 1
+    assert set(app.dataframe[0].value["tokens"]) == {1}

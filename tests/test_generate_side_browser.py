@@ -1,6 +1,5 @@
-"""Side by side and Temperature in a real browser: a person compares ways, models and moments, and turns the heat up."""
+"""Page Generate in a real browser: ways side by side, styles, temperature, and a copy that learns from choices."""
 
-import json
 import re
 from collections.abc import Callable
 
@@ -8,79 +7,65 @@ import pytest
 from browser import Server, Tab
 from playwright.sync_api import expect
 
-from lmviz.jobs.questions import QUESTIONS
-from lmviz.runs import Store
-from lmviz.ui.generate.ways import read_ways
-
-PHONE = {"width": 390, "height": 844}
 pytestmark = pytest.mark.browser
 
-PLACE = (
-    "(plot, [x, y]) => { const r = plot.querySelector('.nsewdrag').getBoundingClientRect(), { xaxis, yaxis } ="
-    " plot._fullLayout; return [r.x + xaxis.d2p(x), r.y + yaxis.d2p(y)]; }"
-)
+TEXTS = ".written"
 
 
 def sound(tab: Tab, server: Server) -> None:
     tab.expect_no_exception()
-    assert not tab.problems and not server.errors(), json.dumps(tab.problems)
+    assert not tab.problems and not server.errors()
     assert tab.overflow() == 0
 
 
-def test_a_person_compares_ways_then_moments(server: Server, open_tab: Callable[..., Tab]) -> None:
-    ways = "greedy;t0.5;t1.2,k5"
-    tab = open_tab(server).open(f"/generate?part=side&run=sample-gpt&length=40&ways={ways}&prompt=return+")
-    heading = tab.page.get_by_role("heading", level=3)
-    expect(heading).to_contain_text("Repeats most", timeout=60_000)
-    sides = [
-        {"run": "sample-gpt", "step": None, "prompt": "return ", "max_new_tokens": 40, "seed": 1, **way}
-        for way in read_ways(ways)
-    ]
-    *_, answer = QUESTIONS["side"](Store(server.store), sides=sides)
-    texts = tab.page.locator(".written")
-    expect(texts).to_have_count(3)
-    for place, side in enumerate(answer["sides"]):
-        assert texts.nth(place).text_content() == "return " + "".join(t["piece"] or t["text"] for t in side["tokens"])
-    rows = tab.page.locator("table.sides tr")
-    expect(rows).to_have_count(4)
-    expect(rows.nth(1)).to_contain_text(f"{answer['sides'][0]['perplexity']:.2f}")
-    box = rows.nth(3).bounding_box()
-    assert box is not None and box["y"] + box["height"] < 900  # seen without scrolling
-    with tab.page.expect_download() as download:
-        tab.page.get_by_role("button", name="Download as CSV").click()
-    assert download.value.path().read_text("utf-8").count("T 1.2, top-k 5") == 1
-    sound(tab, server)
-
-    tab.page.get_by_role("radio", name="Moments of its training").click()
-    expect(tab.page).to_have_url(re.compile("differs=moments"))
-    expect(tab.page.locator("table.sides")).to_contain_text("after 0 updates", timeout=30_000)
-    expect(heading).to_contain_text("Repeats most", timeout=60_000)
-    expect(texts).to_have_count(6)
-    sound(tab, server)
+def test_three_ways_are_compared_and_the_link_shows_the_same(server: Server, open_tab: Callable[..., Tab]) -> None:
+    address = "/generate?part=side&run=sample-gru&ways=greedy;t0.8;t1.2,p0.9&length=40&prompt=The+value"
+    tab = open_tab(server).open(address)
+    texts = tab.page.locator(TEXTS)
+    expect(texts).to_have_count(3, timeout=60_000)
+    found = texts.all_inner_texts()
+    assert len(set(found)) == 3 and all(text.startswith("The value") for text in found)
+    tab.page.get_by_role("spinbutton", name="Seed").fill("7")
+    tab.page.get_by_role("spinbutton", name="Seed").press("Enter")
+    expect(texts.nth(1)).not_to_have_text(found[1], timeout=30_000)
+    expect(texts.first).to_have_text(found[0])  # greedy does not ask the seed
+    tab.page.get_by_role("spinbutton", name="Seed").fill("1")
+    tab.page.get_by_role("spinbutton", name="Seed").press("Enter")
+    expect(texts.nth(1)).to_have_text(found[1], timeout=30_000)
     tab.page.reload()
-    expect(tab.page.locator("table.sides")).to_contain_text("after 0 updates", timeout=30_000)
-
-    phone = open_tab(server, viewport=PHONE).open(
-        "/generate?part=side&run=sample-gpt&length=40"
-    )
-    expect(phone.page.get_by_role("heading", level=3)).to_contain_text("most", timeout=60_000)
-    sound(phone, server)
-
-
-def test_a_person_turns_the_temperature_up(server: Server, open_tab: Callable[..., Tab]) -> None:
-    tab = open_tab(server).open("/generate?part=temperature&run=sample-gpt&prompt=return+")
-    heading = tab.page.get_by_role("heading", level=3).first
-    expect(heading).to_contain_text("At T = 1.00", timeout=60_000)
-    plot = tab.wait_chart("temperature_map")
-    tab.page.mouse.click(*plot.evaluate(PLACE, [2.0, 3]))
-    expect(heading).to_contain_text("At T = 2.00", timeout=30_000)
-    expect(tab.page).to_have_url(re.compile(r"[?&]t=2\.0"))
-    *_, answer = QUESTIONS["temperatures"](Store(server.store), "sample-gpt", prompt="return ")
-    place = answer["temperatures"].index(2.0)
-    expect(heading).to_contain_text(f"takes {answer['needed'][place]} tokens")
-    expect(tab.page.locator(".st-key-temperature_outside .title")).to_contain_text(f"{answer['outside'][place]:.2%}")
+    expect(texts).to_have_count(3, timeout=60_000)
+    expect(texts.nth(2)).to_have_text(found[2])
     sound(tab, server)
 
-    phone = open_tab(server, viewport=PHONE).open("/generate?part=temperature&run=sample-gpt")
-    phone.wait_chart("temperature_outside")
-    sound(phone, server)
+
+def test_styles_and_temperature_on_a_phone_and_in_the_dark(server: Server, open_tab: Callable[..., Tab]) -> None:
+    tab = open_tab(server, viewport={"width": 390, "height": 844}, color_scheme="dark")
+    tab.open("/generate?part=style&run=sample-styles")
+    expect(tab.page.locator(TEXTS)).to_have_count(3, timeout=60_000)
+    tab.wait_chart("style_matrix", seconds=60)
+    sound(tab, server)
+    tab.open("/generate?part=temperature&run=sample-gru&prompt=The&t=0.5")
+    tab.wait_chart("temperature_map", seconds=60)
+    expect(tab.page.get_by_role("heading", name=re.compile("At T = 0.50"))).to_be_visible()
+    sound(tab, server)
+    tab.open("/generate?part=side&run=sample-gru&length=40")
+    expect(tab.page.locator(TEXTS)).to_have_count(6, timeout=60_000)
+    sound(tab, server)
+
+
+def test_a_copy_learns_from_choices(server: Server, open_tab: Callable[..., Tab]) -> None:
+    tab = open_tab(server).open("/generate?part=preference&who=person&run=sample-gru&length=20&updates=10&prompt=The+")
+    learn = tab.page.locator(".st-key-preference_learn button")
+    for number in range(1, 4):
+        heading = tab.page.get_by_role("heading", name=f"Choice {number}")
+        expect(heading).to_be_visible(timeout=60_000)
+        expect(learn).to_be_disabled()
+        tab.page.locator(".st-key-preference_A button").click()
+    expect(learn).to_be_enabled(timeout=30_000)
+    learn.click()
+    tab.wait_chart("preference_chart", seconds=60)
+    expect(tab.page.locator(".st-key-preference_chart .title")).to_contain_text("of the pairs apart")
+    sound(tab, server)
+    tab.page.locator(".st-key-preference_keep button").first.click()
+    expect(tab.page.get_by_text(re.compile("Kept as gru-"))).to_be_visible(timeout=60_000)
+    sound(tab, server)

@@ -37,9 +37,9 @@ def test_every_row_is_what_transformers_makes_of_the_logits() -> None:
 def test_at_one_it_is_the_model(places: Path) -> None:
     run = train(places, "gru")
     *_, answer = QUESTIONS["temperatures"](Store(places / "runs"), run.id, prompt="def ")
-    *_, step = QUESTIONS["step"](Store(places / "runs"), run.id, prompt="def ", temperature=1.0)
+    *_, step = QUESTIONS["step"](Store(places / "runs"), run.id, tokens=[], prompt="def ", temperature=1.0)
     row = unpack(answer["chances"])[answer["temperatures"].index(1.0)]
-    own = {one["text"]: one["chances"][-1] for one in step["rows"]}
+    own = dict(zip(step["texts"], unpack(step["probabilities"])[:, -1].tolist(), strict=True))
     for token, chance in zip(answer["tokens"], row.tolist(), strict=True):
         assert own.get(token, chance) == pytest.approx(chance, abs=1e-6)
     assert len(own.keys() & set(answer["tokens"])) >= 15

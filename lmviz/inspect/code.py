@@ -16,8 +16,8 @@ TAB = 8
 """A tab ends at the next multiple of it, as Python counts indentation."""
 PYTHON_SHARE = 0.5
 """Share of a text's characters in statements that parse, from which it is taken for Python."""
-LOOKED_AT = 8
-"""Characters after which it is known whether a line begins with the longest of the clauses, "finally"."""
+CLAUSES = ("elif", "else", "except", "finally")
+"""They go on with a statement that began with another word."""
 
 _TOKEN = re.compile(
     r"""(?P<long>\"{3}(?:\\.|(?!\"{3})[^\\])*(?:\"{3}|\\?\Z)|'{3}(?:\\.|(?!'{3})[^\\])*(?:'{3}|\\?\Z))"""
@@ -26,7 +26,7 @@ _TOKEN = re.compile(
     r"|(?P<code>\\|[^\"'\#\\\n \t\f\r\[\](){}]+)",
     re.DOTALL,
 )
-_CLAUSE = re.compile(r"(elif|else|except|finally)\b")
+_CLAUSE = re.compile(rf"({'|'.join(CLAUSES)})\b")
 _NO_CLAUSES = re.compile(r"(async\s+def|def|class)\b")
 
 
@@ -122,7 +122,7 @@ def block_end(snippet: str, written: str) -> int | None:
         if line.indent > of.indent:
             continue
         if clauses and line.indent == of.indent:
-            if not line.ended and len(line.code) < LOOKED_AT and line is lines[-1]:
+            if line is lines[-1] and any(word.startswith(line.code) for word in CLAUSES) and not line.ended:
                 return None  # its first word is not known yet
             if _CLAUSE.match(line.code):
                 continue
@@ -202,12 +202,11 @@ def python_share(text: str) -> float:
     What comes before the first line that is not indented may be the middle of a statement; so may what comes last.
     """
     tops: list[Line] = []
+    decorated = False
     for line in scan(text).lines:
-        decorated = bool(tops) and tops[-1].code.startswith("@") and not line.code.startswith("@")
-        if line.indent == 0 and not _CLAUSE.match(line.code) and not decorated:
+        if line.indent == 0 and not decorated and not _CLAUSE.match(line.code):
             tops.append(line)
-        elif decorated:
-            tops[-1].code = ""
+        decorated = line.code.startswith("@")
     good = said = 0
     does_something = False
     for one, after in pairwise(tops):

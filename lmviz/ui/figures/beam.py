@@ -65,26 +65,7 @@ def tree_figure(
                 "type": "scatter", "mode": "lines", "name": names[look], "x": xs, "y": ys, "line": lines[look],
                 "hoverinfo": "skip",
             })  # fmt: skip
-    inside = {"best": "#ffffff", "dropped": MUTED}
-    border = {"kept": MUTED, "finished": color, "best": color, "greedy": INK, "root": GRID}
-    traces.append({
-        "type": "scatter", "mode": "markers+text", "showlegend": False, "x": tree.x, "y": tree.y, "text": tree.texts,
-        "textposition": "middle center", "customdata": tree.hovers, "hovertemplate": "%{customdata}<extra></extra>",
-        "cliponaxis": False,
-        "textfont": {
-            "size": [12 if look == "dropped" else 13 for look in tree.looks],
-            "color": [inside.get(look, INK) for look in tree.looks],
-        },
-        "marker": {
-            "symbol": ["square" if look == "finished" else "circle" for look in tree.looks], "opacity": 1,
-            "size": [17 if look == "dropped" else 21 for look in tree.looks],
-            "color": [color if look == "best" else SURFACE for look in tree.looks],
-            "line": {
-                "color": [border.get(look, SURFACE) for look in tree.looks],
-                "width": [0 if look == "dropped" else 1.5 for look in tree.looks],
-            },
-        },
-    })  # fmt: skip
+    traces += _nodes(tree, color)
     last = max(tree.x, default=1)
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": key, "margin": {"l": 66, "r": 16, "t": 30, "b": 44},
@@ -95,6 +76,47 @@ def tree_figure(
                   "gridcolor": FINE},
         "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "traceorder": "reversed"},
     })  # fmt: skip
+
+
+def _nodes(tree: Tree, color: str) -> list[dict[str, Any]]:
+    """Every token in a frame: a circle, or where tokens are long a box as wide as the token. Plotly has no boxes: it is
+    a short thick line upon a longer and thicker one.
+    """
+    inside = {"best": "#ffffff", "dropped": MUTED}
+    border = {"kept": MUTED, "finished": color, "best": color, "greedy": INK, "root": GRID}
+    borders = [border.get(look, SURFACE) for look in tree.looks]
+    fills = [color if look == "best" else SURFACE for look in tree.looks]
+    nodes: dict[str, Any] = {
+        "type": "scatter", "showlegend": False, "x": tree.x, "y": tree.y, "cliponaxis": False, "mode": "markers+text",
+        "text": tree.texts, "textposition": "middle center", "customdata": tree.hovers,
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "textfont": {
+            "size": [12 if look == "dropped" else 13 for look in tree.looks],
+            "color": [inside.get(look, INK) for look in tree.looks],
+        },
+    }  # fmt: skip
+    if max(map(len, tree.texts), default=1) <= 2:
+        nodes["marker"] = {
+            "symbol": ["square" if look == "finished" else "circle" for look in tree.looks], "opacity": 1,
+            "size": [17 if look == "dropped" else 21 for look in tree.looks], "color": fills,
+            "line": {"color": borders, "width": [0 if look == "dropped" else 1.5 for look in tree.looks]},
+        }  # fmt: skip
+        return [nodes]
+    widths = [CHARACTER * len(text) + 6 for text in tree.texts]
+    frames = {
+        "type": "scatter", "mode": "markers", "showlegend": False, "x": tree.x, "y": tree.y, "hoverinfo": "skip",
+        "cliponaxis": False, "marker": _boxes(widths, 20, borders, 3),
+    }  # fmt: skip
+    nodes["marker"] = _boxes(widths, 20, fills, 0)
+    return [frames, nodes]
+
+
+def _boxes(widths: Sequence[int], height: int, colors: Sequence[str], more: int) -> dict[str, Any]:
+    """Markers of these widths, pixels. Plotly's `line-ew` is 1.4 times its size wide."""
+    return {
+        "symbol": "line-ew", "size": [(width + more) / 1.4 for width in widths], "opacity": 1,
+        "line": {"width": height + more, "color": list(colors)},
+    }  # fmt: skip
 
 
 def _path(edges: Sequence[tuple[tuple[int, float], tuple[int, float]]]) -> tuple[list[Any], list[Any]]:

@@ -1,106 +1,169 @@
-"""One step of writing: the distribution after each stage, and the tree of what was tried."""
+"""One step of writing: the chance of every token after each stage, small multiples beside one another; the tree of all
+that was tried.
+"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
-from lmviz.ui.theme import ACCENT, GRID, INK, MUTED, SURFACE
+from lmviz.ui.theme import ACCENT, FINE, GRID, INK, MUTED
 
-GAP = 0.022
-"""Between two columns, of the width of the picture."""
+ROOM = 1.85
+"""How much longer an axis is than its longest bar, so that the number beside it fits."""
+NUMBERED = 0.0005
+"""Chance from which its number stands beside a bar."""
+GAP = 0.012
+"""Between two columns, as a share of the width."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One stage: a number a row (R)."""
+
+    head: str
+    values: Sequence[float]
+    """Chances, or scores as shares of the largest."""
+    out: Sequence[float]
+    """Chance that this stage took from a row's token, 0 where it took none."""
+    texts: Sequence[str]
+    hovers: Sequence[str]
 
 
 def stages_figure(
-    tokens: Sequence[str], chances: Sequence[Sequence[float]], stages: Sequence[str], drawn: int, color: str, *,
-    title: str, hover: str, out: str, key: str,
+    columns: Sequence[Column], labels: Sequence[str], ids: Sequence[int], *, drawn: int, chosen: int | None, color: str,
+    title: str, x: str, y: str, key: str,
 ) -> go.Figure:  # fmt: skip
-    """A column of bars a stage, a row a token (R), the same in all, so that one can follow a token across.
+    """A row a token, the same in all columns; the last row is what all others share.
 
-    chances: (stages, R). drawn: the row that is taken. out: what a bar says that is no more. hover: `%{customdata[0]}`
-    is the token, `%{customdata[1]}` its chance after the stage, in words.
+    labels (R,), all different. ids (R,), sent with a click; -1 for the last row. drawn, chosen: rows that are marked.
+    color: of the bars. The last column is the draw and has a length of its own.
     """
-    width = (1 - GAP * (len(stages) - 1)) / len(stages)
-    rows = list(range(len(tokens)))
-    layout: dict[str, Any] = {
-        "title": {"text": title}, "uirevision": key, "showlegend": False, "bargap": 0.22,
-        "margin": {"l": 40, "r": 8, "t": 34, "b": 8},
-        "yaxis": {
-            "tickmode": "array", "tickvals": rows, "range": [len(rows) - 0.5, -0.5], "fixedrange": True,
-            "ticktext": [f"<b>{token}</b>" if row == drawn else token for row, token in enumerate(tokens)],
-            "showgrid": False, "zeroline": False, "tickfont": {"size": 13, "color": INK},
-        },
-        "shapes": [{
-            "type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": drawn - 0.5, "y1": drawn + 0.5,
-            "line": {"color": ACCENT, "width": 1.5}, "layer": "above",
-        }],
-        "annotations": [],
-    }  # fmt: skip
-    most = max(max(column) for column in chances)
-    traces = []
-    for number, (name, column) in enumerate(zip(stages, chances, strict=True)):
-        suffix = str(number + 1) if number else ""
+    count = len(columns)
+    longest = max((max(*column.values, *column.out) for column in columns[:-1]), default=1) or 1
+    width = (1 - GAP * (count - 1)) / count
+    last = len(labels) - 1
+    traces: list[dict[str, Any]] = []
+    axes: dict[str, Any] = {}
+    heads: list[dict[str, Any]] = []
+    for number, column in enumerate(columns):
+        name = "" if number == 0 else str(number + 1)
         start = number * (width + GAP)
-        layout[f"xaxis{suffix}"] = {
-            "domain": [start, min(1, start + width)], "range": [0, most * 1.42], "showticklabels": False,
-            "showgrid": False, "showline": False, "zeroline": True, "zerolinecolor": GRID, "fixedrange": True,
-            "ticklen": 0,
-        }  # fmt: skip
-        words = [_percent(value) if value > 0 else out for value in column]
+        cut = [out > 0 for out in column.out]
+        shades = [MUTED if row == last or cut[row] else ACCENT if row == drawn else color for row in range(len(labels))]
         traces.append({
-            "type": "bar", "orientation": "h", "y": rows, "x": [float(f"{value:.6g}") for value in column],
-            "xaxis": f"x{suffix}", "name": name, "text": words, "textposition": "outside", "cliponaxis": False,
-            "textfont": {"size": 11, "color": [MUTED if value <= 0 else INK for value in column]},
-            "customdata": [[token, f"{value:.6g}"] for token, value in zip(tokens, column, strict=True)],
-            "marker": {"color": [color if row == drawn else "#7d8a90" for row in rows]},
-            "hovertemplate": hover + "<extra>%{fullData.name}</extra>", "constraintext": "none",
+            "type": "bar", "orientation": "h", "name": column.head.split("<br>")[0], "xaxis": f"x{name}", "yaxis": "y",
+            "y": list(labels),
+            "x": [float(f"{out or value:.6g}") for value, out in zip(column.values, column.out, strict=True)],
+            "marker": {
+                "color": shades,
+                "pattern": {"shape": ["/" if one else "" for one in cut], "fillmode": "replace", "size": 5,
+                            "solidity": 0.35},
+                "opacity": [0.55 if one else 1 for one in cut],
+            },
+            "text": list(column.texts), "textposition": "outside", "cliponaxis": False, "textangle": 0,
+            "constraintext": "none", "textfont": {"size": 11.5, "color": [MUTED if one else INK for one in cut]},
+            "customdata": [[token, hover] for token, hover in zip(ids, column.hovers, strict=True)],
+            "hovertemplate": "%{customdata[1]}<extra></extra>", "showlegend": False,
         })  # fmt: skip
-        layout["annotations"].append({
-            "x": start, "y": 1, "xref": "paper", "yref": "paper", "text": f"<b>{name}</b>", "showarrow": False,
-            "xanchor": "left", "yanchor": "bottom", "font": {"size": 13, "color": INK}, "yshift": 6,
+        axes[f"xaxis{name}"] = {
+            "domain": [start, start + width], "range": [0, (1 if number == count - 1 else longest) * ROOM],
+            "showticklabels": False, "ticks": "", "showline": False, "zeroline": True, "zerolinecolor": GRID,
+            "showgrid": False, "fixedrange": True, "title": {"text": x if number == 0 else "", "standoff": 2},
+        }  # fmt: skip
+        heads.append({
+            "text": column.head, "x": start, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper",
+            "yanchor": "bottom", "showarrow": False, "align": "left", "font": {"size": 11.5, "color": INK},
         })  # fmt: skip
-    return go.Figure(data=traces, layout=layout)
+    shapes = [_band(drawn, fill=True)]
+    if chosen is not None and chosen != drawn:
+        shapes.append(_band(chosen, fill=False))
+    return _figure(traces, {
+        "title": {"text": title}, "uirevision": key, "bargap": 0.22, "margin": {"t": 54, "l": 70, "r": 8, "b": 24},
+        "hovermode": "y", "dragmode": False, "annotations": heads, "shapes": shapes, **axes,
+        "yaxis": {
+            "type": "category", "categoryorder": "array", "categoryarray": list(labels), "autorange": "reversed",
+            "showgrid": True, "gridcolor": FINE, "fixedrange": True, "ticks": "", "ticklen": 6,
+            "tickfont": {"size": 13, "color": INK}, "title": {"text": y}, "tickmode": "array", "tickvals": list(labels),
+            "ticktext": [f"<b>{name}</b>" if row in (drawn, chosen) else name for row, name in enumerate(labels)],
+        },
+    })  # fmt: skip
 
 
-def _percent(value: float) -> str:
-    if value >= 0.9995:
-        return "100%"
-    return f"{value:.1%}" if value >= 0.001 else f"{value:.0e}".replace("e-0", "e-")
+def _band(row: int, *, fill: bool) -> dict[str, Any]:
+    """Across all columns."""
+    return {
+        "type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": row - 0.5, "y1": row + 0.5, "layer": "below",
+        "fillcolor": ACCENT if fill else "rgba(0,0,0,0)", "opacity": 0.13 if fill else 1,
+        "line": {"width": 0 if fill else 1.5, "color": INK, "dash": "dot"},
+    }  # fmt: skip
+
+
+def _figure(data: list[dict[str, Any]], layout: dict[str, Any]) -> go.Figure:
+    """Plotly's checks of every property take four times as long as all else; the tests make them instead."""
+    return go.Figure(data=data, layout=layout, _validate=False)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One token of the tree."""
+
+    depth: int
+    lane: int
+    text: str
+    hover: str
+    forced: bool
+    here: bool
+    """On the path that is looked at."""
+    parent: tuple[int, int] | None
+    """Depth and lane of the token before it."""
+    target: tuple[int, int]
+    """Branch and place that a click leads to."""
 
 
 def tree_figure(
-    nodes: Sequence[Mapping[str, Any]], color: str, *, title: str, key: str, first: int, last: int
+    nodes: Sequence[Node], ends: Sequence[tuple[float, float, str]], at: tuple[int, int], color: str, *,
+    title: str, x: str, key: str, window: tuple[float, float],
 ) -> go.Figure:  # fmt: skip
-    """What was tried: a node a text, its depth to the right, a row a branch.
-
-    nodes: {"x", "y", "text", "hover", "parent": number or None, "current": on the way that is shown, "here": its end}.
-    first, last: depths that are seen at first.
+    """Time from left to right, a lane a branch. ends: depth, lane and words at the end of each. at: depth and lane of
+    the token after which the person is. window: depths that are seen at first.
     """
-    data: list[dict[str, Any]] = []
-    for current, line in ((False, {"color": GRID, "width": 1.5}), (True, {"color": color, "width": 2.5})):
-        xs: list[Any] = []
-        ys: list[Any] = []
+    traces: list[dict[str, Any]] = []
+    for here in (False, True):
+        xs: list[float | None] = []
+        ys: list[float | None] = []
         for node in nodes:
-            if node["parent"] is not None and node["current"] == current:
-                parent = nodes[node["parent"]]
-                xs += [parent["x"], node["x"], None]
-                ys += [parent["y"], node["y"], None]
-        data.append({"type": "scatter", "mode": "lines", "x": xs, "y": ys, "line": line, "hoverinfo": "skip"})
-    data.append({
-        "type": "scatter", "mode": "markers+text", "x": [node["x"] for node in nodes],
-        "y": [node["y"] for node in nodes], "text": [node["text"] for node in nodes], "textposition": "top center",
-        "textfont": {"size": 13, "color": [INK if node["current"] else MUTED for node in nodes]},
+            if node.here == here and node.parent:
+                xs += [node.parent[0], node.parent[0] + 0.4, node.depth, None]
+                ys += [node.parent[1], node.lane, node.lane, None]
+        traces.append({
+            "type": "scatter", "mode": "lines", "x": xs, "y": ys, "hoverinfo": "skip", "showlegend": False,
+            "line": {"color": color if here else MUTED, "width": 2.5 if here else 1.2},
+        })  # fmt: skip
+    shown = list(nodes)
+    traces.append({
+        "type": "scatter", "mode": "markers+text", "x": [node.depth for node in shown],
+        "y": [node.lane for node in shown], "text": [node.text for node in shown], "textposition": "top center",
+        "textfont": {"size": 12, "color": [INK if node.here else MUTED for node in shown]},
         "marker": {
-            "size": [13 if node["here"] else 8 for node in nodes],
-            "color": [color if node["current"] else SURFACE for node in nodes],
-            "line": {"color": [color if node["current"] else "#7d8a90" for node in nodes], "width": 1.5},
+            "size": [15 if (node.depth, node.lane) == at else 9 for node in shown],
+            "symbol": ["diamond" if node.forced else "circle" for node in shown],
+            "color": [color if node.here else MUTED for node in shown],
+            "line": {"width": [2.5 if (node.depth, node.lane) == at else 0 for node in shown], "color": INK},
         },
-        "customdata": [node["hover"] for node in nodes], "hovertemplate": "%{customdata}<extra></extra>",
-        "cliponaxis": False,
+        "customdata": [[*node.target, node.hover] for node in shown],
+        "hovertemplate": "%{customdata[2]}<extra></extra>", "showlegend": False, "cliponaxis": False,
     })  # fmt: skip
-    rows = max(node["y"] for node in nodes)
-    return go.Figure(data=data, layout={
-        "title": {"text": title}, "uirevision": key, "showlegend": False, "margin": {"l": 8, "r": 8, "t": 24, "b": 8},
-        "xaxis": {"range": [first - 0.6, last + 0.6], "visible": False},
-        "yaxis": {"range": [rows + 0.5, -0.8], "visible": False, "fixedrange": True},
+    lanes = max((node.lane for node in nodes), default=0)
+    return _figure(traces, {
+        "title": {"text": title}, "uirevision": key, "margin": {"t": 12, "l": 16, "r": 16, "b": 40},
+        "xaxis": {"title": {"text": x}, "range": list(window), "dtick": 1 if window[1] - window[0] <= 16 else None,
+                  "showgrid": False},
+        "yaxis": {"range": [lanes + 0.5, -0.7], "visible": False, "fixedrange": True},
+        "annotations": [
+            {"x": depth, "y": lane, "text": words, "xanchor": "left", "xshift": 12, "showarrow": False,
+             "font": {"size": 12, "color": MUTED}}
+            for depth, lane, words in ends
+        ],
     })  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from lmviz.corpora.tasks import TASK
 from lmviz.decoding.config import DecodingConfig
 from lmviz.ui.asking import asked
 from lmviz.ui.chart import chart
@@ -34,7 +35,8 @@ def beam_part(scene: Scene) -> None:
         _tree(scene, answer, settings)
         st.dataframe(summary_rows(answer, settings["beam_groups"]), hide_index=True)
         st.caption(about(answer, settings))
-    _widths(scene, settings)
+    if not scene.run.config().corpus.is_task:
+        _widths(scene, settings)
 
 
 def _controls(scene: Scene) -> dict[str, Any]:
@@ -44,7 +46,13 @@ def _controls(scene: Scene) -> dict[str, Any]:
         _("Beams"), 1, MOST_BEAMS, 4, key="num_beams", bind="query-params",
         help=field_help(DecodingConfig, "num_beams"),
     )  # fmt: skip
-    values["max_new_tokens"] = st.slider(_("Length, tokens"), 4, LONGEST, 20, key="beam_length", bind="query-params")
+    task = TASK.get(scene.run.config().corpus.name)
+    if task:  # what would follow the answer was never trained
+        values["max_new_tokens"] = min(task.scored, LONGEST)
+    else:
+        values["max_new_tokens"] = st.slider(
+            _("Length, tokens"), 4, LONGEST, 20, key="beam_length", bind="query-params"
+        )
     values["length_penalty"] = st.slider(
         _("Length penalty"), -2.0, 2.0, 1.0, 0.25, key="length_penalty", bind="query-params",
         help=field_help(DecodingConfig, "length_penalty"),
@@ -99,7 +107,7 @@ def _tree(scene: Scene, answer: Mapping[str, Any], settings: Mapping[str, Any]) 
 
 def _widths(scene: Scene, settings: Mapping[str, Any]) -> None:
     """Longer texts of more and more beams: how probable they are, and how much they repeat themselves."""
-    names = ("prompt", "length_penalty", "early_stopping", *PENALTIES)
+    names = ("prompt", *PENALTIES)
     answer = asked(
         "beam_widths", _("Longer texts with more beams"), **scene.question, **{name: settings[name] for name in names},
         max_new_tokens=LONG,

@@ -13,7 +13,7 @@ from lmviz.ui.errors import markdown_safe
 from lmviz.ui.figures.surprise import along_figure, ranks_figure
 from lmviz.ui.generate.given_text import TEMPERATURE, held_out, text_control, written_how
 from lmviz.ui.generate.scene import Scene
-from lmviz.ui.generate.surprise_difference import difference, other_run
+from lmviz.ui.generate.surprise_difference import compare, other_run, show_figures, show_text
 from lmviz.ui.generate.surprise_told import MOST_NATS, Told, choose, chosen_of, rank_names, unknown_words
 from lmviz.ui.i18n import _
 from lmviz.ui.reader import reader
@@ -33,22 +33,39 @@ def surprise_part(scene: Scene) -> None:
         answer = asked("surprise", _("Reading"), **scene.question, text=text)
         if answer is None:
             return
-        if other is not None:
-            difference(scene, text, answer, other)
-            return
-        default = held_out(scene.run)
-        usual = answer if text == default else asked("surprise", _("Reading"), **scene.question, text=default)
+        compared = compare(scene, text, answer, other) if other is not None else None
         told = Told(answer)
-        chosen = chosen_of(len(told.texts))
-        st.subheader(finding(answer, told, written_how(text, scene), usual), anchor=False)
-        _numbers(answer, usual)
-        _text(told, chosen)
+        if compared is not None:
+            show_text(compared)
+        elif other is None:
+            _show_text(scene, text, answer, told)
+        else:
+            return
+    if compared is not None:
+        show_figures(compared)
+        return
     _notes(answer)
     left, right = st.columns([5, 2], gap="large")
     with left:
-        _along(scene, told, chosen)
+        _along(scene, told)
     with right:
         _ranks(scene, answer)
+
+
+def _show_text(scene: Scene, text: str, answer: dict[str, Any], told: Told) -> None:
+    """The finding, the totals, and the text, every token with its surprise."""
+    default = held_out(scene.run)
+    usual = answer if text == default else asked("surprise", _("Reading"), **scene.question, text=default)
+    st.subheader(finding(answer, told, written_how(text, scene), usual), anchor=False)
+    _numbers(answer, usual)
+    chosen = chosen_of(len(told.texts))
+    reader(
+        told.texts, "surprise_reader", shades=-told.nats / MOST_NATS, chosen=chosen, height=300, on_choose=choose,
+        tips=[told.words(at) for at in range(len(told.texts))],
+        alt=_("The text; the stronger the colour of a token, the more it surprised the model."),
+    )  # fmt: skip
+    if chosen is not None:
+        st.caption(markdown_safe(told.words(chosen)))
 
 
 def finding(answer: dict[str, Any], told: Told, own: str | None, usual: dict[str, Any] | None) -> str:
@@ -100,16 +117,6 @@ def _totals(answer: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _text(told: Told, chosen: int | None) -> None:
-    reader(
-        told.texts, "surprise_reader", shades=-told.nats / MOST_NATS, chosen=chosen, height=300, on_choose=choose,
-        tips=[told.words(at) for at in range(len(told.texts))],
-        alt=_("The text; the stronger the colour of a token, the more it surprised the model."),
-    )  # fmt: skip
-    if chosen is not None:
-        st.caption(markdown_safe(told.words(chosen)))
-
-
 def _notes(answer: dict[str, Any]) -> None:
     words = [_(
         "Darkest: a probability of 1 in {odds} or less. Point at a token for its number, click to keep it. All numbers"
@@ -129,18 +136,20 @@ def _notes(answer: dict[str, Any]) -> None:
     st.caption(" ".join(words))
 
 
-def _along(scene: Scene, told: Told, chosen: int | None) -> None:
+def _along(scene: Scene, told: Told) -> None:
     def clicked(event: Click) -> None:
         place = event.get("x")
         if isinstance(place, int | float) and 0 <= place < len(told.texts):
             choose(int(place))
 
     at = int(told.nats.argmax())
+    shown = range(len(told.texts))
     figure = along_figure(
-        told.nats, told.entropies, [plain(told.words(place)).replace("; ", "<br>") for place in range(len(told.texts))],
-        [plain(visible_token(text)) for text in told.texts], chosen, color(scene.run.config().model.kind),
-        title=_("Where is it surprised?"), x=_("token of the text"), y=_("surprise, nats"), name=_("surprise"),
-        expected_name=_("what it expected itself (entropy)"), key=f"{scene.run.id} {len(told.texts)}",
+        told.nats, told.entropies, [plain(told.words(place)).replace("; ", "<br>") for place in shown],
+        [plain(visible_token(text)) for text in told.texts], chosen_of(len(told.texts)),
+        color(scene.run.config().model.kind), title=_("Where is it surprised?"), x=_("token of the text"),
+        y=_("surprise, nats"), name=_("surprise"), expected_name=_("what it expected itself (entropy)"),
+        key=f"{scene.run.id} {len(told.texts)}",
     )  # fmt: skip
     chart(
         figure, "surprise_along", height=250, on_event=clicked, csv=f"{scene.run.id}-{scene.step}-surprise",

@@ -82,28 +82,50 @@ def names_of(run: Run, other: Run) -> tuple[str, str]:
     return (own[0], own[1]) if own[0] != own[1] else (run.id, other.id)
 
 
-def difference(scene: Scene, text: str, answer: dict[str, Any], other: Run) -> None:
-    """All that is shown of both, in the column beside the text and below."""
-    steps = other.checkpoint_steps()
-    second = asked("surprise", _("Reading with the other model"), run=other.id, step=steps[-1], text=text)
+@dataclass(frozen=True)
+class Compared:
+    """Two runs on one text, and what is said of it."""
+
+    runs: tuple[Run, Run]
+    answers: tuple[dict[str, Any], dict[str, Any]]
+    found: Difference
+    names: tuple[str, str]
+    tips: list[str]
+    """A line for each span that is shown."""
+
+
+def compare(scene: Scene, text: str, answer: dict[str, Any], other: Run) -> Compared | None:
+    """None, with a sentence, if the other model cannot read it."""
+    question = {"run": other.id, "step": other.checkpoint_steps()[-1]}
+    second = asked("surprise", _("Reading with the other model"), **question, text=text)
     if second is None:
-        return
-    found = differences(text, answer, second)
-    names = names_of(scene.run, other)
-    shown = min(len(found.texts), MAX_SHOWN_TOKENS)
+        return None
+    found, names = differences(text, answer, second), names_of(scene.run, other)
+    tips = [_words(found, place, names) for place in range(min(len(found.texts), MAX_SHOWN_TOKENS))]
+    return Compared((scene.run, other), (answer, second), found, names, tips)
+
+
+def show_text(of: Compared) -> None:
+    """The finding, both totals, and the text in two colours."""
+    st.subheader(finding(*of.answers, of.names), anchor=False)
+    _totals(*of.answers, of.names)
+    shown = len(of.tips)
     chosen = chosen_of(shown)
-    st.subheader(finding(answer, second, names), anchor=False)
-    _totals(answer, second, names)
-    tips = [_words(found, place, names) for place in range(shown)]
     reader(
-        found.texts[:shown], "surprise_reader", shades=found.gains[:shown] / MOST, chosen=chosen, height=260, tips=tips,
-        on_choose=choose, alt=_("The text; blue: the second model expected it more, orange: the first."),
+        of.found.texts[:shown], "surprise_reader", shades=of.found.gains[:shown] / MOST, chosen=chosen, height=260,
+        tips=of.tips, on_choose=choose, alt=_("The text; blue: the second model expected it more, orange: the first."),
     )  # fmt: skip
     if chosen is not None:
-        st.caption(markdown_safe(tips[chosen]))
-    st.caption(_about(found, answer, second, names))
-    _along(scene, other, found, tips, chosen, names)
-    _ranks(scene, other, answer, second, names)
+        st.caption(markdown_safe(of.tips[chosen]))
+    st.caption(_about(of.found, *of.answers, of.names))
+
+
+def show_figures(of: Compared) -> None:
+    left, right = st.columns([5, 2], gap="large")
+    with left:
+        _along(of)
+    with right:
+        _ranks(of)
 
 
 def finding(first: dict[str, Any], second: dict[str, Any], names: tuple[str, str]) -> str:
@@ -155,9 +177,8 @@ def _about(found: Difference, first: dict[str, Any], second: dict[str, Any], nam
     return " ".join(words)
 
 
-def _along(
-    scene: Scene, other: Run, found: Difference, tips: list[str], chosen: int | None, names: tuple[str, str]
-) -> None:  # fmt: skip
+def _along(of: Compared) -> None:
+    found, tips, names = of.found, of.tips, of.names
     shown = len(tips)
 
     def clicked(event: Click) -> None:
@@ -169,12 +190,13 @@ def _along(
     gains = found.gains[:shown]
     at = int(np.abs(gains).argmax())
     figure = difference_figure(
-        gains, [plain(tip) for tip in tips], [plain(visible_token(text)) for text in found.texts[:shown]], chosen, MOST,
+        gains, [plain(tip) for tip in tips], [plain(visible_token(text)) for text in found.texts[:shown]],
+        chosen_of(shown), MOST,
         title=title, x=_("piece of the text"), y=_("nats more than {name}").format(name=plain(names[0])),
-        key=f"{scene.run.id} {other.id} {shown}",
+        key=f"{of.runs[0].id} {of.runs[1].id} {shown}",
     )  # fmt: skip
     chart(
-        figure, "surprise_difference", height=240, on_event=clicked, csv=f"{scene.run.id}-{other.id}-difference",
+        figure, "surprise_difference", height=240, on_event=clicked, csv=f"{of.runs[0].id}-{of.runs[1].id}-difference",
         alt=_("They differ most at {token}.").format(token=tips[at]),
         caption=_("Log-probability by {second} minus that by {first}; above zero {second} expected it more.").format(
             first=names[0], second=names[1]
@@ -182,18 +204,16 @@ def _along(
     )  # fmt: skip
 
 
-def _ranks(
-    scene: Scene, other: Run, first: dict[str, Any], second: dict[str, Any], names: tuple[str, str]
-) -> None:  # fmt: skip
-    kinds = [run.config().model.kind for run in (scene.run, other)]
+def _ranks(of: Compared) -> None:
+    kinds = [run.config().model.kind for run in of.runs]
     colors = [run_style(kinds[0], 0).color, run_style(kinds[1], int(kinds[0] == kinds[1])).color]
     title = _("Rank of the right token")
-    rows = zip(map(plain, names), (first["ranks"], second["ranks"]), colors, strict=True)
+    rows = zip(map(plain, of.names), (answer["ranks"] for answer in of.answers), colors, strict=True)
     figure = ranks_figure(
         list(rows), rank_names(), title=title, x=_("rank of the right token"), y=_("share of the tokens"),
-        key=f"{scene.run.id} {other.id}",
+        key=f"{of.runs[0].id} {of.runs[1].id}",
     )  # fmt: skip
     chart(
-        figure, "surprise_ranks", height=220, csv=f"{scene.run.id}-{other.id}-ranks", alt=title,
+        figure, "surprise_ranks", height=220, csv=f"{of.runs[0].id}-{of.runs[1].id}-ranks", alt=title,
         caption=_("Each model over its own tokens."),
     )  # fmt: skip

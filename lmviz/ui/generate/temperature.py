@@ -72,7 +72,7 @@ def _table(answer: dict[str, Any], place: int) -> None:
         "chosen": chances[place][:LISTED].astype(float),
     })  # fmt: skip
     number = st.column_config.NumberColumn
-    st.dataframe(frame, hide_index=True, width="stretch", height="content", column_config={
+    st.dataframe(frame, hide_index=True, width="stretch", height="content", row_height=29, column_config={
         "token": st.column_config.TextColumn(_("token")),
         "model": number(_("T = 1"), format="%.4g", help=_("Probability that the model itself gives it.")),
         "chosen": number(_("T = {value}").format(value=f"{chosen:.2f}"), format="%.4g"),
