@@ -1,6 +1,8 @@
 """Texts side by side, and what is measured of them, against `generate`, beam search and brute force."""
 # ruff: noqa: F811  (fixtures of another module)
 
+import csv
+import io
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +29,8 @@ from lmviz.jobs.questions import QUESTIONS
 from lmviz.runs import Run, Store
 from lmviz.tokenizers import train_tokenizer
 from lmviz.turns import finish
+from lmviz.ui.generate.side_table import as_csv, table_html
+from lmviz.ui.generate.side_words import finding, spans
 from lmviz.ui.generate.ways import FIRST, read_ways, way_name, write_ways
 
 WAYS = "greedy;beam3;t0.5,k5;t0.8,p0.9;t1.2,m0.05;t1,r1.3,n3"
@@ -146,6 +150,53 @@ def test_ways_stand_in_the_address() -> None:
     assert ways[1] == {"strategy": "beam", "num_beams": 3} and ways[2] == {"temperature": 0.5, "top_k": 5}
     assert read_ways("nonsense") == read_ways(FIRST) == read_ways("t0;beam99;x1")
     assert way_name(ways[3]) == "T 0.8, top-p 0.9"
+
+
+def side(text: str, **measures: Any) -> dict[str, Any]:
+    values = {
+        "run": "r", "step": 3, "text": text, "perplexity": 2.0, "logprob": -9.0, "entropy": 1.0, "distinct_1": 0.5,
+        "distinct_2": 0.5, "repeated": 4, "copied": 0.0, "count": 9, "seconds": 0.5, "tokens_per_second": 18.0,
+        "span": 20, "together": 1,
+    }  # fmt: skip
+    return values | measures
+
+
+def test_the_sentence_names_who_leads() -> None:
+    sides = [side("a", repeated=30, copied=0.4), side("b", distinct_2=1.0), side("c", distinct_2=1.0, distinct_1=0.9)]
+    told = finding(["A", "B", "C"], sides)
+    assert (
+        told
+        == "Copies most: A, 40% of its text. Repeats most: A, 30 characters. Most varied: C, 100% of its pairs differ"
+    )
+    assert finding(["A", "B"], sides[1:]).startswith("Repeats most: A, 4")  # nobody copies
+    assert finding(["A", "B"], [side("a", copied=None), side("a")]) == "All 2 texts are the same"
+    assert finding(["A"], [side("a", distinct_2=None)]) == "A: perplexity 2.00, longest repeated span 4 characters"
+    assert spans(sides) == "20" and spans([side("a", span=8), *sides]) == "20 (8 in Chinese)"
+
+
+def test_the_table_marks_what_is_best_and_escapes_names() -> None:
+    sides = [side("a", repeated=3, copied=None), side("b", copied=0.2)]
+    table = table_html(["<b>x</b>", "y"], sides, judged=True)
+    assert "&lt;b&gt;x&lt;/b&gt;" in table and "<b>" not in table
+    assert table.count("best") == 1 and '<td class="best">3</td>' in table  # ties and single values are not better
+    assert "<td>–</td>" in table and "<td>20%</td>" in table
+    assert "best" not in table_html(["x", "y"], sides, judged=False)
+    growing = table_html(["x"], [{"count": 7}], judged=False)
+    assert growing.count("<td>–</td>") == 8 and "<td>7</td>" in growing
+
+
+def test_the_file_holds_every_digit_and_no_formula() -> None:
+    lines = list(csv.DictReader(io.StringIO(as_csv(["=1+1", "y"], [side("+a,\n"), side("b", copied=None)], "p"))))
+    assert [line["name"] for line in lines] == ["'=1+1", "y"] and lines[0]["text"] == "'+a,\n"
+    assert lines[0]["perplexity"] == "2.0" and lines[1]["copied"] == "" and lines[0]["copied"] == "0.0"
+
+
+def test_long_texts_wait_for_a_button(visit: Callable[..., AppTest], gru: Run) -> None:
+    app = visit("generate", run=gru.id, part="side", prompt="def ", length="300", ways="greedy;t0.8")
+    assert not app.exception and not app.subheader
+    app.button(key="side_write").click().run()
+    assert not app.exception and app.subheader[0].value
+    assert not any(button.key == "side_write" for button in app.button)
 
 
 @pytest.mark.parametrize("differs", ["ways", "runs", "moments"])

@@ -43,14 +43,13 @@ def side_part(scene: Scene) -> None:
             st.info(_("Choose at least one."), icon=":material/info:")
             return
         sides = [{**common, **side.settings} for side in chosen]
-        known = cache.is_known("side", sides=sides)
-        if (
-            not known
-            and length > AT_ONCE
-            and not st.button(_("Write"), type="primary", icon=":material/edit_note:", key="side_write")
-        ):
-            st.caption(_("Texts of more than {count} tokens are written when you ask for them.").format(count=AT_ONCE))
-            return
+        if length > AT_ONCE and not cache.is_known("side", sides=sides):
+            place = st.empty()
+            if not place.button(_("Write"), type="primary", icon=":material/edit_note:", key="side_write"):
+                words = _("Texts of more than {count} tokens are written when you ask for them.")
+                st.caption(words.format(count=AT_ONCE))
+                return
+            place.empty()
         _show(scene, prompt, chosen, sides, judged=which != "moments")
 
 

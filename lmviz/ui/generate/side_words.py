@@ -18,7 +18,7 @@ def finding(names: Sequence[str], sides: Sequence[dict[str, Any]]) -> str:
     if len({side["text"] for side in sides}) == 1:
         return _("All {count} texts are the same").format(count=len(sides))
     repeats = max(range(len(sides)), key=lambda i: sides[i]["repeated"])
-    varied = max(range(len(sides)), key=lambda i: sides[i]["distinct_2"] or 0)
+    varied = max(range(len(sides)), key=lambda i: (sides[i]["distinct_2"] or 0, sides[i]["distinct_1"] or 0))
     copies = max(range(len(sides)), key=lambda i: sides[i]["copied"] or 0)
     if (sides[copies]["copied"] or 0) >= WORTH_TELLING:
         words = _(
