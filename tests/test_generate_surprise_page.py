@@ -116,7 +116,7 @@ def test_a_text_is_answered_at_once(lstm: Run, places: Path, visit: Visit, lang:
     app = visit("generate", run=lstm.id, part="surprise", text=text, lang=lang)
     assert not app.exception and not [one.value for one in app.error]
     *_, answer = QUESTIONS["surprise"](Store(places / "runs"), run=lstm.id, text=text)
-    assert [one.value for one in app.metric][0] == f"{answer['loss']:.4f}"
+    assert app.metric[0].value == f"{answer['loss']:.4f}"
     shown = reader_of(app)
     nats = -unpack(answer["logprobs"]).astype(np.float64)
     assert shown["tokens"] == list(text) and len(shown["tips"]) == 30

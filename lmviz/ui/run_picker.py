@@ -8,7 +8,6 @@ from lmviz.ui import cache
 from lmviz.ui.i18n import _
 from lmviz.ui.theme import label
 
-
 SAMPLE = "sample-gpt"
 """What is shown before a person has trained anything."""
 
