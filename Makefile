@@ -9,10 +9,10 @@ BIN := .venv/bin
 run: .venv/run.stamp
 	$(BIN)/streamlit run app.py --server.port $(PORT)
 
-# Browser tests wait for the screen, and processes beside them would make them wait too long.
+# Browser tests wait for the screen: more than two processes of them would wait for each other.
 test: .venv/test.stamp .venv/browser.stamp lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser" --numprocesses auto --maxprocesses 4
-	$(BIN)/pytest -m browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m browser --numprocesses 2 --dist loadfile
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

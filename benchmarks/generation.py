@@ -1,12 +1,14 @@
 """Tokens a second of `lmviz.decoding.generate.generate`, its records included, beside what others write: ratios.
 
-    python benchmarks/generation.py [--rounds 7] [--only gpt|recurrent]
+    python benchmarks/generation.py [--rounds 7] [--only gpt|recurrent|beam]
 
 GPT: transformers' GPT2LMHeadModel.generate with its cache, on the same weights; before anything is timed, both have to
 write the same 120 greedy tokens. Recurrent models: embedding, torch.nn's module on one token, output layer, softmax and
-multinomial, again on the same weights (NVSI, which torch.nn does not have, beside a GRU). All in one process and one
-thread, in turn; processor time, so that others on the machine count little; medians over the rounds. Needs
-transformers, which is a dependency of the tests only (`pip install -e '.[test]'`). Exit status 1 if a budget is missed.
+multinomial, again on the same weights (NVSI, which torch.nn does not have, beside a GRU). Beam search: transformers'
+with as many beams on the same weights, after both have found the same text; tokens of the best text a second. All in
+one process and one thread, in turn; processor time, so that others on the machine count little; medians over the
+rounds. Needs transformers, which is a dependency of the tests only (`pip install -e '.[test]'`). Exit status 1 if a
+budget is missed.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from transformers.utils import logging
 
 from lmviz.config import GPTConfig, GRUConfig, LSTMConfig, ModelConfig, NVSIConfig, RNNConfig, TokenizerConfig
+from lmviz.decoding.beam import BeamsFound, beam_search
 from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.generate import generate
 from lmviz.models import build_model
@@ -39,24 +42,29 @@ TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM, "nvsi": nn.GRU}
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--only", choices=["gpt", "recurrent"])
+    parser.add_argument("--only", choices=["gpt", "recurrent", "beam"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     tokenizer = train_tokenizer(TokenizerConfig(), ["".join(chr(ord("0") + i) for i in range(CHARACTERS))])
     held: list[bool] = []
-    if arguments.only != "recurrent":
+    if arguments.only in (None, "gpt"):
         for layers, width in ((4, 128), (2, 64)):
             ours = make(GPTConfig(d_model=width, num_layers=layers), tokenizer)
             theirs = transformers_way(ours, tokenizer)
-            held.append(compare(f"gpt {layers}x{width}", ours, tokenizer, theirs, arguments.rounds))
-    if arguments.only != "gpt":
+            held.append(compare(f"gpt {layers}x{width}", sampling(ours, tokenizer), theirs, arguments.rounds))
+    if arguments.only in (None, "beam"):
+        for beams in (4, 8):
+            model = make(GPTConfig(d_model=128, num_layers=4), tokenizer)
+            ways = beams_of_both(model, tokenizer, beams)
+            held.append(compare(f"beams {beams}", *ways, arguments.rounds))
+    if arguments.only in (None, "recurrent"):
         for config in (RNNConfig, NVSIConfig, GRUConfig, LSTMConfig):
             for size in (64, 128, 256):
                 model = make(config(hidden_size=size), tokenizer)
                 name = f"{model_kind(config)} {size}"
                 theirs = module_way(model, model_kind(config))
-                held.append(compare(name, model, tokenizer, theirs, arguments.rounds))
+                held.append(compare(name, sampling(model, tokenizer), theirs, arguments.rounds))
     return 0 if all(held) else 1
 
 
@@ -79,13 +87,12 @@ def make(config: ModelConfig, tokenizer: Tokenizer) -> LanguageModel:
     return model
 
 
-def compare(name: str, model: LanguageModel, tokenizer: Tokenizer, theirs: Callable[[], int], rounds: int) -> bool:
+def compare(name: str, ours: Callable[[], int], theirs: Callable[[], int], rounds: int) -> bool:
     """Print both in tokens a second and their ratio; return whether the budget holds, if it has one."""
-    seeds = iter(range(10_000))
     rates: list[tuple[float, float]] = []
     for round_number in range(rounds + 1):
         row = []
-        for way in (lambda: ours(model, tokenizer, next(seeds)), theirs):
+        for way in (ours, theirs):
             start, count = time.process_time(), way()
             row.append(count / (time.process_time() - start))
         if round_number:  # the first one only warms up
@@ -102,13 +109,42 @@ def compare(name: str, model: LanguageModel, tokenizer: Tokenizer, theirs: Calla
     return holds
 
 
-def ours(model: LanguageModel, tokenizer: Tokenizer, seed: int) -> int:
-    """Tokens written; a text that ends early is followed by another."""
-    count = 0
-    while count < TOKENS:
-        config = DecodingConfig(max_new_tokens=TOKENS - count, seed=seed + 10_000 * count)
-        count += sum(1 for _ in generate(model, tokenizer, config))
-    return count
+def sampling(model: LanguageModel, tokenizer: Tokenizer) -> Callable[[], int]:
+    """Ours, with another seed each time."""
+    seeds = iter(range(10_000))
+
+    def write() -> int:
+        """Tokens written; a text that ends early is followed by another."""
+        count, seed = 0, next(seeds)
+        while count < TOKENS:
+            config = DecodingConfig(max_new_tokens=TOKENS - count, seed=seed + 10_000 * count)
+            count += sum(1 for _ in generate(model, tokenizer, config))
+        return count
+
+    return write
+
+
+def beams_of_both(
+    model: LanguageModel, tokenizer: Tokenizer, beams: int
+) -> tuple[Callable[[], int], Callable[[], int]]:
+    """Beam search, ours and transformers', checked against each other."""
+    assert isinstance(model, GPT)
+    theirs, begin = gpt2_of(model), torch.tensor([[BEGIN]])
+    config = DecodingConfig(strategy="beam", num_beams=beams, max_new_tokens=TOKENS)
+
+    def mine() -> tuple[int, ...]:
+        *_, found = beam_search(model, tokenizer, config)
+        assert isinstance(found, BeamsFound)
+        return found.hypotheses[0].tokens
+
+    def other() -> list[int]:
+        return theirs.generate(
+            begin, do_sample=False, num_beams=beams, max_new_tokens=TOKENS, use_cache=True, pad_token_id=UNK,
+            eos_token_id=END, suppress_tokens=[UNK, BEGIN], attention_mask=torch.ones_like(begin),
+        )[0, 1:].tolist()  # fmt: skip
+
+    assert list(mine()) == other(), "other tokens"
+    return lambda: len(mine()), lambda: len(other())
 
 
 def transformers_way(model: LanguageModel, tokenizer: Tokenizer) -> Callable[[], int]:

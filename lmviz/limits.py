@@ -36,6 +36,22 @@ MAX_LAG = 500
 """Steps between what a task gives to remember and its question."""
 MAX_NEW_TOKENS = 10_000
 """Tokens in one generated text."""
+MAX_PREFERENCE_STEPS = 200
+"""Updates of learning from preferences."""
+MAX_PREFERENCE_TOKENS = 100
+"""Tokens of a text that is preferred or not."""
+MAX_PREFERENCE_PARAMETERS = 2_000_000
+"""Of a model that learns from preferences: more would take long."""
+MAX_SIDES = 6
+"""Texts that are compared side by side."""
+MAX_SIDE_TOKENS = 500
+"""Tokens of each of them."""
+MAX_SOURCE_TOKENS = 10_000_000
+"""Tokens of a training text that is searched for what was copied from it."""
+MAX_STEPPED_TOKENS = 500
+"""Tokens of a text that is written step by step."""
+MAX_TRACE_BYTES = 500_000_000
+"""Bytes of the distributions that `lmviz generate --trace` writes."""
 MAX_BEAMS = 32
 """Texts that a beam search keeps."""
 MAX_PROMPT_CHARACTERS = 100_000

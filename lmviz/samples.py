@@ -1,7 +1,8 @@
 """Train the runs in sample_checkpoints/ again: `python -m lmviz.samples [NAME ...]`. Settings and seeds stand here.
 
 They are ordinary run folders, small: a few checkpoints in float16, and no state to go on from. Those of the memory
-experiment keep their last weights alone, and a line of metrics a validation.
+experiment keep their last weights alone, and a line of metrics a validation; that of Tang poems, whose text is fetched
+if it is not here, keeps its last weights as well.
 """
 
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from lmviz.checkpoints import checkpoint_path
 from lmviz.config import RunConfig
+from lmviz.corpora import FETCHABLE
+from lmviz.corpora.fetch import fetch
 from lmviz.finetune import WEIGHTS, finetune
 from lmviz.memory import UPDATES, VALIDATIONS, cell_of, memory_configs
 from lmviz.presets import preset
@@ -39,11 +42,25 @@ def sample_configs() -> dict[str, RunConfig]:
         "lstm", name="LSTM, Python", corpus={"name": "python"}, training={"steps": 4000, "context_length": 128},
         recording=RECORDING,
     )  # fmt: skip
+    configs["sample-tang"] = preset(  # most of its weights are the characters' vectors: 3,504 of them
+        "gpt", name="GPT, Tang poems", corpus={"name": "tang-quatrains"},
+        model={"d_model": 128, "num_layers": 3, "dropout": 0.1},
+        training={
+            "steps": 6000, "batch_size": 32, "context_length": 48, "learning_rate": 3e-3, "weight_decay": 0.05,
+            "warmup_steps": 100,
+        },
+        recording=RECORDING | {"checkpoints": 2, "sample_prompt": "\n\n春江潮水連海平\n", "sample_tokens": 26},
+    )  # fmt: skip
     configs["sample-code"] = preset(  # byte pairs: twice as much code in a window, and an indentation is one token
         "lstm", name="LSTM, Python in byte pairs", corpus={"name": "python"},
         tokenizer={"kind": "bpe", "vocab_size": 512}, model={"embedding_dim": 48, "hidden_size": 160},
         training={"steps": 8000, "context_length": 128},
         recording=RECORDING | {"checkpoints": 4, "gradients": False, "log_every": 100, "eval_every": 200},
+    )  # fmt: skip
+    configs["sample-styles"] = preset(  # windows as long as most pieces, so that they see the label
+        "gru", name="GRU, two styles", corpus={"name": "python-reference+python"},
+        training={"steps": 2500, "context_length": 160, "batch_size": 24},
+        recording=RECORDING | {"checkpoints": 3, "sample_prompt": "[python-reference] The "},
     )  # fmt: skip
     return configs | pair_samples() | attention_samples() | memory_samples()
 
@@ -100,6 +117,8 @@ def train_sample(name: str, config: RunConfig) -> None:
     """Train beside the old folder, then put the new one in its place."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder), samples=None)
+        if config.corpus.name in FETCHABLE:
+            fetch(config.corpus.name)
         run = finetuned(store) if name == FINETUNED else store.create(config)
         train_here(run)
         if run.status().state != "finished":
@@ -121,7 +140,7 @@ def strip(run: Run) -> None:
     shutil.rmtree(run.path / "resume", ignore_errors=True)
     (run.path / ".lock").unlink(missing_ok=True)
     (run.path / WEIGHTS).unlink(missing_ok=True)
-    if run.config().group == MEMORY_GROUP:
+    if run.config().group == MEMORY_GROUP or run.config().corpus.name == "tang-quatrains":
         for step in run.checkpoint_steps()[:-1]:
             checkpoint_path(run, step).unlink()
     run.write_status(run.status().model_copy(update={"worker": None, "owner": ""}))

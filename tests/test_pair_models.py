@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lmviz.config import PAIR_KINDS, ModelConfig, Seq2SeqAttentionConfig, Seq2SeqConfig, TransformerConfig
+from lmviz.decoding.generate import SourceDecoder
 from lmviz.errors import ConfigError
 from lmviz.models import build_model
 from lmviz.models.alignment import Additive, Multiplicative
@@ -190,6 +191,19 @@ def test_a_state_can_be_used_twice(model: Any, source: Tensor, tokens: Tensor) -
     first, _ = stepped(model, tokens, state)
     stepped(model, tokens.flip(1), state)
     assert torch.equal(stepped(model, tokens, state)[0], first)
+
+
+@torch.no_grad()
+def test_a_target_branches_by_reordering(model: Any, tokens: Tensor) -> None:
+    source = padded(TEXTS[0])
+    decoder = SourceDecoder(model, source)
+    written = tokens[:1, :1]
+    decoder.prefill(written)
+    for rows in ([0, 0, 0], [2, 0, 1], [1, 1, 0, 2], [3, 0]):
+        decoder.reorder(torch.tensor(rows))
+        written = torch.cat([written[rows], tokens.flatten()[: len(rows), None]], 1)
+        expected = logits_of(model, source.expand(len(rows), -1), written)[:, -1]
+        close(decoder.step(written[:, -1]), expected)
 
 
 def test_steps_carry_gradients(model: Any, source: Tensor, tokens: Tensor) -> None:

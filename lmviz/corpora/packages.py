@@ -8,7 +8,8 @@ import json
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lmviz.corpora.builtin import shuffled
@@ -18,8 +19,10 @@ _SPEAKER = re.compile(r"^\*\*(.+?)\*\*$", re.MULTILINE)
 _DIRECTION = re.compile(r"([_*])\\?\[?((?:[^_*\n]|\n(?!\n))+?)\]?\1")
 _POEMS = re.compile(r"package/dist/quantangshi/poet\.tang\.\d+\.json")
 _VERSE = re.compile(r"[\u3007\u3400-\u9fff\U00020000-\U0003ffff，。？！、；：]+")
+_MARKS = re.compile(r"[，。？！、；：\n]+")
 _MIN_POEM = 10
 _POEMS_IN_A_DOCUMENT = 1000
+_QUATRAIN_CHARACTERS = 3500
 
 
 def plays(wheel: Path) -> Iterator[str]:
@@ -45,6 +48,36 @@ def poems(tarball: Path) -> Iterator[str]:
     Author and title are left out: a model that goes on from a first line has learned from poems that begin with their
     first line. Poems with gaps or with editors' notes are left out as well, and so is what occurs twice.
     """
+    yield from _documents(_read(tarball))
+
+
+def quatrains(tarball: Path) -> Iterator[str]:
+    """Quatrains with five or seven characters a line, a line of verse a line, without marks; else as `poems`.
+
+    Eight-line poems come as two: a regulated one is two quatrains by its tones and rhymes. What has a character that is
+    not among the most frequent 3,500 is left out, so that a small model can know every character that there is.
+    """
+    found = dict.fromkeys(stanza for poem in _read(tarball) for stanza in _stanzas(poem))
+    counts = Counter("".join(found))
+    common = {character for character, _ in counts.most_common(_QUATRAIN_CHARACTERS + 1)}  # and the line's end
+    yield from _documents(stanza for stanza in found if common.issuperset(stanza))
+
+
+def _stanzas(poem: str) -> Iterator[str]:
+    lines = [line for line in _MARKS.split(poem) if line]
+    if len(lines) in (4, 8) and {*map(len, lines)} in ({5}, {7}):
+        for first in range(0, len(lines), 4):
+            yield "\n".join(lines[first : first + 4])
+
+
+def _documents(poems: Iterable[str]) -> Iterator[str]:
+    mixed = shuffled(sorted(poems))
+    for first in range(0, len(mixed), _POEMS_IN_A_DOCUMENT):
+        yield "\n\n".join(mixed[first : first + _POEMS_IN_A_DOCUMENT]) + "\n"
+
+
+def _read(tarball: Path) -> dict[str, None]:
+    """The poems, each once, in the package's order."""
     found: dict[str, None] = {}
     with tarfile.open(tarball, "r|gz") as archive:
         for member in archive:
@@ -52,9 +85,7 @@ def poems(tarball: Path) -> Iterator[str]:
                 file = archive.extractfile(member)
                 assert file is not None  # a regular file has one
                 found.update(dict.fromkeys(_poems(json.load(file))))
-    poems = shuffled(sorted(found))
-    for first in range(0, len(poems), _POEMS_IN_A_DOCUMENT):
-        yield "\n\n".join(poems[first : first + _POEMS_IN_A_DOCUMENT]) + "\n"
+    return found
 
 
 def _poems(records: list[dict[str, list[str]]]) -> Iterator[str]:

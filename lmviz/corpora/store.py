@@ -16,6 +16,7 @@ from lmviz.corpora.corpus import Corpus
 from lmviz.corpora.draft import META
 from lmviz.corpora.labels import clean
 from lmviz.corpora.large import File, LargeCorpus
+from lmviz.corpora.mixed import mixed_corpus
 from lmviz.corpora.readers import is_plain_utf8, read_path
 from lmviz.corpora.tasks import TASK
 from lmviz.errors import N_, CorpusError
@@ -80,6 +81,8 @@ def load_corpus(
         return _load_added(meta, meta.stat().st_mtime_ns) if meta and meta.is_file() else load_builtin(name_or_path)
     path = Path(name_or_path)
     if not (allow_paths and is_text_path(name_or_path)):
+        if "+" in name_or_path:
+            return mixed_corpus(name_or_path, lambda part: load_corpus(part, store, allow_paths=False))
         raise unknown_text(name_or_path, store)
     try:
         if is_plain_utf8(path, column, encoding) and path.stat().st_size >= LARGE_TEXT_BYTES:

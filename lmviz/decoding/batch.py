@@ -6,8 +6,9 @@ seventh digit could differ; the tests have seen none.)
 Shapes: B rows, V vocabulary.
 """
 
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lmviz.decoding.config import DecodingConfig
-from lmviz.decoding.generate import Stopper, evaluating, opening
+from lmviz.decoding.generate import Block, Describer, GeneratedToken, Stopper, evaluating, opening
 from lmviz.decoding.processors import Stage, stages_for
 from lmviz.errors import N_, ConfigError, LmvizError
 from lmviz.models.base import LanguageModel
@@ -47,6 +48,13 @@ class Stopping(Protocol):
     def feed(self, token: int) -> bool: ...
 
 
+class Seen(NamedTuple):
+    """What one token of a row was chosen from."""
+
+    logits: Tensor  # (V,) of the model
+    staged: Tensor  # (V,) after all stages
+
+
 class _Line(NamedTuple):
     """How one row is written."""
 
@@ -56,6 +64,8 @@ class _Line(NamedTuple):
     stages: Sequence[Stage]
     generator: torch.Generator
     stoppers: Sequence[Stopping]
+    seen: list[Seen] | None
+    """What its tokens were chosen from, kept if somebody takes it out again."""
 
 
 def write_rows(
@@ -71,6 +81,47 @@ def write_rows(
         ConfigError: the prompts differ, or as `generate`.
         LmvizError: the logits are not finite, or a row has no token left to choose from.
     """
+    lines, history, decoder = _begin(model, tokenizer, configs, extra, stopping, watched=False)
+    return _write(model, lines, history, decoder)
+
+
+def write_records(
+    model: LanguageModel, tokenizer: Tokenizer, configs: Sequence[DecodingConfig]
+) -> Iterator[list[list[GeneratedToken]]]:
+    """The same, every few steps with the new records of every row, as `generate` makes them; a row that is finished has
+    none any more.
+
+    Raises: as `write_rows`.
+    """
+    lines, history, decoder = _begin(model, tokenizer, configs, None, None, watched=True)
+    return _described(model, tokenizer, lines, history, decoder)
+
+
+def _described(
+    model: LanguageModel, tokenizer: Tokenizer, lines: list[_Line], history: list[int], decoder: Callable[[], Decoder]
+) -> Iterator[list[list[GeneratedToken]]]:
+    describers = [Describer(tokenizer) for _line in lines]
+    for rows in _write(model, lines, history, decoder):
+        records: list[list[GeneratedToken]] = []
+        for line, row, describe in zip(lines, rows, describers, strict=True):
+            assert line.seen is not None
+            if not line.seen:
+                records.append([])
+                continue
+            with evaluating(model):
+                block = Block(
+                    row.tokens[-len(line.seen) :], torch.stack([one.logits for one in line.seen]),
+                    torch.stack([one.staged for one in line.seen]),
+                )  # fmt: skip
+                records.append(list(describe(block, row.done)))
+            line.seen.clear()
+        yield records
+
+
+def _begin(
+    model: LanguageModel, tokenizer: Tokenizer, configs: Sequence[DecodingConfig],
+    extra: Sequence[Sequence[Stage]] | None, stopping: Sequence[Stopping] | None, *, watched: bool,
+) -> tuple[list[_Line], list[int], Callable[[], Decoder]]:  # fmt: skip
     if len({config.prompt for config in configs}) != 1 or any(config.strategy == "beam" for config in configs):
         raise ConfigError(N_("Texts that are written together go on with the same prompt, and not by beam search."))
     history, decoder = opening(model, tokenizer, configs[0].prompt)
@@ -80,20 +131,25 @@ def write_rows(
             stages_for(config, len(history), extra[i] if extra else ()),
             torch.Generator().manual_seed(config.seed),
             [*([Stopper(tokenizer, config.stop)] if config.stop else []), *([stopping[i]] if stopping else [])],
+            [] if watched else None,
         )
         for i, config in enumerate(configs)
     ]  # fmt: skip
-    return _write(model, lines, history, decoder())
+    return lines, history, decoder
 
 
-def _write(model: LanguageModel, lines: list[_Line], history: list[int], decoder: Decoder) -> Iterator[list[Row]]:
+def _write(
+    model: LanguageModel, lines: list[_Line], history: list[int], begin: Callable[[], Decoder]
+) -> Iterator[list[Row]]:
     rows = [line.row for line in lines]
     before = torch.tensor(history).expand(len(rows), -1)  # (B, N)
-    steps = 0
-    logits = torch.empty(0)
-    while not all(row.done for row in rows):
+    with evaluating(model):
+        decoder = begin()
+        logits = decoder.prefill(before[:1]).expand(len(rows), -1)  # the prompt, or the source, is read once for all
+        if len(rows) > 1:
+            decoder.reorder(torch.zeros(len(rows), dtype=torch.int64))
+    for steps in itertools.count(1):
         with evaluating(model):
-            logits = decoder.prefill(before) if not steps else decoder.step(before[:, -1])  # (B, V)
             if not logits.isfinite().all():
                 raise LmvizError(
                     N_("The model gives no numbers any more: its training diverged. Take an earlier step.")
@@ -103,9 +159,12 @@ def _write(model: LanguageModel, lines: list[_Line], history: list[int], decoder
             for line, token, own in zip(lines, chosen, logprobs, strict=True):
                 _take(line, token, own)
             before = torch.cat([before, torch.tensor(chosen)[:, None]], 1)
-        steps += 1
-        if steps % TURN == 0:
+        if all(row.done for row in rows):
+            break
+        if steps == 1 or steps % TURN == 0:  # the first token is seen at once
             yield rows
+        with evaluating(model):
+            logits = decoder.step(before[:, -1])  # (B, V)
     yield rows
 
 
@@ -113,9 +172,12 @@ def _next(line: _Line, logits: Tensor, history: Tensor) -> int:
     """The token that a row takes, (V,) and (N,) -> its number; <end> once the row is finished."""
     if line.row.done:
         return END
+    own = logits
     for stage in line.stages:
         logits = stage.function(logits, history)
-    if not logits.isfinite().any() or logits.isnan().any():
+    if line.seen is not None:
+        line.seen.append(Seen(own, logits))
+    if not math.isfinite(float(logits.max())):  # all are out, or one is not a number
         raise LmvizError(N_("These settings leave no token to choose from. Raise the temperature."))
     if line.greedy:
         return int(logits.argmax())

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from lmviz.config import Settings
+from lmviz.errors import N_, ConfigError
 from lmviz.limits import MAX_BEAMS, MAX_NEW_TOKENS, MAX_PROMPT_CHARACTERS
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -46,8 +47,18 @@ class DecodingConfig(Settings):
     diversity_penalty: float = Field(default=0.0, ge=0, le=100)
     """Taken from a logit for each beam of an earlier group that chose the token at this step. Only for beam_groups."""
     stop: tuple[StopString, ...] = Field(default=(), max_length=8)
-    """The text ends with the token that completes one of these strings. Not for beam."""
+    """The text ends with the token that completes one of these strings; of beam, with one that holds it whole."""
     max_new_tokens: int = Field(default=200, ge=1, le=MAX_NEW_TOKENS)
     """Tokens at most; the model may stop earlier with <end>."""
     seed: int = Field(default=1, ge=0, lt=2**31)
     """Decides what is drawn."""
+
+    @model_validator(mode="after")
+    def _groups_are_of_one_size(self) -> "DecodingConfig":
+        if self.num_beams % self.beam_groups:
+            raise ConfigError(
+                N_("{beams} beams cannot be shared evenly among {groups} groups. Take a number of groups that divides"
+                   " the number of beams."),
+                beams=self.num_beams, groups=self.beam_groups,
+            )  # fmt: skip
+        return self

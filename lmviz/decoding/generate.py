@@ -106,6 +106,9 @@ class SourceDecoder(Decoder):
         logits, self.state = self.model.step(tokens, self.state)
         return logits
 
+    def reorder(self, rows: Tensor) -> None:
+        self.state = self.model.reorder_state(self.state, rows)
+
 
 def _generate(
     model: LanguageModel, decoder: Callable[[], Decoder], tokenizer: Tokenizer, config: DecodingConfig,
@@ -113,14 +116,14 @@ def _generate(
 ) -> Iterator[GeneratedToken]:  # fmt: skip
     with evaluating(model):
         writer = _Writer(decoder(), config, history, extra, Stopper(tokenizer, config.stop) if config.stop else None)
-    describe = _Describer(tokenizer)
+    describe = Describer(tokenizer)
     while not writer.done:
         with evaluating(model):
             block = writer.write()
         yield from describe(block, writer.done)
 
 
-class _Block(NamedTuple):
+class Block(NamedTuple):
     """n tokens in a row, and what they were chosen from."""
 
     tokens: list[int]
@@ -153,7 +156,7 @@ class _Writer:
         self.size = 1
         self.done = False
 
-    def write(self) -> _Block:
+    def write(self) -> Block:
         """The next block."""
         tokens: list[int] = []
         seen: list[Tensor] = []
@@ -168,7 +171,7 @@ class _Writer:
             if self.stopper is not None:
                 self.done |= self.stopper.feed(tokens[-1])
         self.size = min(2 * self.size, BLOCK)
-        return _Block(tokens, torch.stack(seen), torch.stack(staged))
+        return Block(tokens, torch.stack(seen), torch.stack(staged))
 
     def _logits(self) -> Tensor:
         """Of the next token, (V,)."""
@@ -212,14 +215,14 @@ class Stopper:
         return any(string in seen for string in self.strings)
 
 
-class _Describer:
+class Describer:
     """Makes records of blocks."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.writer = StreamDecoder(tokenizer)
         self.text = cache(tokenizer.token_text)
 
-    def __call__(self, block: _Block, done: bool) -> Iterator[GeneratedToken]:
+    def __call__(self, block: Block, done: bool) -> Iterator[GeneratedToken]:
         """`done`: nothing comes after this block.
 
         Raises:

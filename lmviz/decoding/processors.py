@@ -27,11 +27,11 @@ class Stage:
 
 
 def suppress(tokens: Sequence[int]) -> Processor:
-    """Tokens that never come."""
+    """Tokens that never come. Also of many rows of logits at once, (B, V)."""
     banned = torch.tensor(tokens, dtype=torch.int64)
 
     def process(logits: Tensor, history: Tensor) -> Tensor:
-        return logits.index_fill(0, banned, -torch.inf)
+        return logits.index_fill(-1, banned, -torch.inf)
 
     return process
 

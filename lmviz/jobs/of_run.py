@@ -10,6 +10,7 @@ import torch
 
 from lmviz.checkpoints import checkpoint_path, load_model, load_tokenizer, new_model
 from lmviz.corpora import BUILTIN, Corpus
+from lmviz.corpora.mixed import parts_of
 from lmviz.errors import N_, ConfigError
 from lmviz.models.base import LanguageModel
 from lmviz.runs import Run, Store
@@ -86,7 +87,7 @@ def text_of(store: Store, run_id: str) -> Generator[dict[str, Any], None, Text]:
         raise ConfigError(N_("This run learned no running text. Choose a model of a text."))
     data = yield from in_pieces(load_data(config.corpus, config.tokenizer))
     assert isinstance(data, Data)
-    if config.corpus.name in BUILTIN and run.data().get("fingerprint") != data.fingerprint:
+    if set(parts_of(config.corpus.name)) <= BUILTIN.keys() and run.data().get("fingerprint") != data.fingerprint:
         train, validation = _as_of_today(run.path, data.fingerprint)
         tokenizer = load_tokenizer(run)
         return Text(replace(data, tokenizer=tokenizer, train=train, validation=validation), changed=True)

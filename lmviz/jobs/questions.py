@@ -19,10 +19,16 @@ from lmviz.errors import N_, ConfigError
 from lmviz.inspect.score import score
 from lmviz.jobs import gradient_questions
 from lmviz.jobs.attention import ATTENTION_QUESTIONS
+from lmviz.jobs.beam_questions import BEAM_QUESTIONS
 from lmviz.jobs.gates import GATE_QUESTIONS
 from lmviz.jobs.of_run import Answer, in_pieces, model_of
 from lmviz.jobs.pair_questions import PAIR_QUESTIONS
+from lmviz.jobs.preference_questions import PREFERENCE_QUESTIONS
+from lmviz.jobs.side_questions import SIDE_QUESTIONS
+from lmviz.jobs.step_questions import STEP_QUESTIONS
+from lmviz.jobs.style_questions import STYLE_QUESTIONS
 from lmviz.jobs.surprise_questions import SURPRISE_QUESTIONS
+from lmviz.jobs.verse_questions import VERSE_QUESTIONS
 from lmviz.limits import MAX_GRADIENT_LENGTH
 from lmviz.models import build_model
 from lmviz.models.base import UNSCORED
@@ -152,6 +158,8 @@ def ask_task_example(store: Store, corpus: dict[str, Any], seed: int = 1) -> Ans
 
 QUESTIONS: dict[str, Callable[..., Answer]] = {
     "generate": ask_generate,
+    **PREFERENCE_QUESTIONS,
+    **SIDE_QUESTIONS,
     "score": ask_score,
     "estimate": ask_estimate,
     "vocabulary": ask_vocabulary,
@@ -162,6 +170,10 @@ QUESTIONS: dict[str, Callable[..., Answer]] = {
     **GATE_QUESTIONS,
     **PAIR_QUESTIONS,
     **ATTENTION_QUESTIONS,
+    **STEP_QUESTIONS,
+    **BEAM_QUESTIONS,
+    **VERSE_QUESTIONS,
     **SURPRISE_QUESTIONS,
+    **STYLE_QUESTIONS,
     "task_example": ask_task_example,
 }

@@ -111,9 +111,25 @@ class LanguageModel(nn.Module, ABC):
         """For generation, with the weights as they are now; the one given here goes through `prefill` and `step`."""
         return StepDecoder(self)
 
+    def reorder_state(self, state: State, rows: Tensor) -> State:
+        """The state of these sequences, by number (R,); one may come several times, or not at all. Here these rows of
+        every tensor in it.
+        """
+        return rows_of(state, rows)
+
     def parameter_count(self) -> int:
         """Trainable numbers (shared ones once)."""
         return sum(p.numel() for p in self.parameters())
+
+
+def rows_of(state: State, rows: Tensor) -> State:
+    """These rows of every tensor in nested tuples; what is no tensor belongs to all rows and stays."""
+    if isinstance(state, Tensor):
+        return state.index_select(0, rows)
+    if isinstance(state, tuple):
+        parts = [rows_of(part, rows) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    return state
 
 
 @contextmanager
@@ -141,3 +157,6 @@ class StepDecoder(Decoder):
     def step(self, tokens: Tensor) -> Tensor:
         logits, self.state = self.model.step(tokens, self.state)
         return logits
+
+    def reorder(self, rows: Tensor) -> None:
+        self.state = self.model.reorder_state(self.state, rows)

@@ -23,6 +23,10 @@ class CellStep:
         """Go on from here; the tensors stay the caller's."""
         self.state = state
 
+    def reorder(self, rows: Tensor) -> None:
+        """Go on with the states of these sequences (R,)."""
+        self.state = tuple(part.index_select(0, rows) for part in self.state)
+
     def project(self, x: Tensor) -> Tensor:
         """What the step wants of the input: (B, D) -> (B, G*H)."""
         return self.cell.project(x)
@@ -51,6 +55,14 @@ class FastStep(CellStep):
         self.memory = rest[0] if rest else self.hidden
         self.sums = self.hidden.new_empty(len(self.hidden), len(self.bias))  # (B, G*H)
         self.blocks = self.sums.chunk(len(self.cell.blocks), 1)  # (B, H) each
+
+    def reorder(self, rows: Tensor) -> None:
+        parts = (self.hidden,) if self.memory is self.hidden else (self.hidden, self.memory)
+        chosen = [part.index_select(0, rows) for part in parts]
+        if len(rows) != len(self.hidden):
+            return self.begin(tuple(chosen))  # buffers of another size
+        for part, of_rows in zip(parts, chosen, strict=True):
+            part.copy_(of_rows)
 
     def project(self, x: Tensor) -> Tensor:
         return torch.addmm(self.bias, x, self.weight_ih)

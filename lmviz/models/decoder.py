@@ -1,7 +1,8 @@
 """What generation asks of a model: logits for one token after the other, as fast as its weights allow.
 
-A decoder is made for one text (or one batch of texts of equal length) and then thrown away. It holds the weights in the
-form that single steps want, so the model must not be trained while it is in use: ask for a new one after an update.
+A decoder is made for one text (or one batch of texts of equal length) and then thrown away; beam search begins with
+one text and lets it branch with `reorder`. It holds the weights in the form that single steps want, so the model must
+not be trained while it is in use: ask for a new one after an update.
 Shapes: B batch, T time, V vocabulary.
 """
 
@@ -23,3 +24,9 @@ class Decoder(ABC):
     @abstractmethod
     def step(self, tokens: Tensor) -> Tensor:
         """One more token a sequence, (B,), after `prefill` -> logits of the next one (B, V)."""
+
+    @abstractmethod
+    def reorder(self, rows: Tensor) -> None:
+        """Go on with these sequences, (R,) int64 with 0 <= row < B: R texts from now on. One may come several times, as
+        in beam search, or not at all. What `prefill` or `step` gave last is not changed.
+        """

@@ -125,6 +125,9 @@ class GPT(LanguageModel):
         decoder.state = state
         return decoder.step(tokens), decoder.state
 
+    def reorder_state(self, state: GPTState, rows: Tensor) -> GPTState:
+        return state.select(rows)
+
     @torch.no_grad()
     def trace(self, tokens: Tensor) -> dict[str, Tensor]:
         """As the contract says, with attention computed in plain steps; without dropout, whatever the mode.

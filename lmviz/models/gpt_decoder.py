@@ -24,6 +24,12 @@ class GPTState(NamedTuple):
     cache: Tensor  # (L, C, B, 3, N, K): of every position its query, key and value, as one product gives them
     length: int
 
+    def select(self, rows: Tensor) -> "GPTState":
+        """These sequences (R,), in memory of their own."""
+        cache = self.cache.new_empty((*self.cache.shape[:2], len(rows), *self.cache.shape[3:]))
+        torch.index_select(self.cache[:, : self.length], 2, rows, out=cache[:, : self.length])
+        return GPTState(self.tokens.index_select(0, rows), cache, self.length)
+
 
 class Norm(NamedTuple):
     """A layer norm's numbers."""
@@ -123,6 +129,18 @@ class GPTDecoder(Decoder):
             wide = F.gelu(torch.addmm(layer.up_bias, layer.mlp_norm(x), layer.up))  # (B, 4 D)
             x = x.addmm_(wide, layer.down).add_(layer.down_bias)
         return self.norm(x) @ self.outputs
+
+    def reorder(self, rows: Tensor) -> None:
+        """In place where rows that stay are all that others come from, as most often in beam search."""
+        written, cache, length = self.state
+        moves = {to: row for to, row in enumerate(rows.tolist()) if to != row}
+        if len(rows) != len(written) or not moves.keys().isdisjoint(moves.values()):
+            self.state = self.state.select(rows)
+            return
+        filled = cache[:, :length]
+        for to, row in moves.items():
+            written[to] = written[row]
+            filled.select(2, to).copy_(filled.select(2, row))
 
     def _read(self, window: Tensor) -> Tensor:
         """A whole window (B, T) from its first position on -> logits of the next token (B, V)."""

@@ -51,5 +51,9 @@ class RecurrentDecoder(Decoder):
             hidden = step(step.project(hidden))
         return self._logits(hidden)
 
+    def reorder(self, rows: Tensor) -> None:
+        for step in self.steps:
+            step.reorder(rows)
+
     def _logits(self, hidden: Tensor) -> Tensor:
         return torch.addmm(self.head_bias, hidden, self.head_weight)  # (B, V)

@@ -28,7 +28,7 @@ class Seq2SeqState(NamedTuple):
 
     memory: Memory | None  # None without attention
     hidden: Tensor  # (B, H)
-    cell: Tensor  # (B, H), of an LSTM; an empty tensor of a GRU
+    cell: Tensor  # (B, H), of an LSTM; (B, 0) of a GRU
     place: int  # tokens of the target that were read
 
 
@@ -78,7 +78,7 @@ class Seq2Seq(PairModel):
         states, _ = nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True, total_length=source.shape[1])
         final = last[0] if self.is_lstm else last  # (directions, B, H)
         start = torch.tanh(self.bridge(final.transpose(0, 1).flatten(1)))  # (B, H), (B, 2 H) of an LSTM
-        hidden, cell = start.chunk(2, 1) if self.is_lstm else (start, start.new_empty(0))
+        hidden, cell = start.chunk(2, 1) if self.is_lstm else (start, start[:, :0])
         memory = self.attention.remember(states, mask) if self.attention else None
         return Seq2SeqState(memory, hidden, cell, 0)
 

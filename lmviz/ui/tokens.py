@@ -27,7 +27,7 @@ def _span(token: dict[str, Any]) -> str:
         token=visible_token(token["text"]), chance=f"{chance:.1%}"
     )
     shade = round(100 * (1 - chance))
-    special = " special" if not token["piece"] else ""
+    special = " special" if not token["piece"] else " copied" if token.get("copied") else ""
     return (
         f'<span class="tok{special}" tabindex="0" style="--unsure:{shade}%" '
         f'data-tip="{html.escape(tip)}&#10;{html.escape(rows)}">{html.escape(text)}</span>'
