@@ -52,6 +52,22 @@ def test_a_person_compares_ways_then_moments(server: Server, open_tab: Callable[
     assert download.value.path().read_text("utf-8").count("T 1.2, top-k 5") == 1
     sound(tab, server)
 
+    # another temperature for the second way
+    tab.page.get_by_text("Change the ways").click()
+    grid = tab.page.locator(".st-key-side_ways_box .dvn-scroller")
+    grid.click(position={"x": 180, "y": 87})  # rows of 35 pixels, the header among them
+    tab.page.keyboard.press("Enter")
+    cell = tab.page.locator("#portal input")
+    expect(cell).to_be_visible()
+    cell.fill("0.3")
+    cell.press("Enter")
+    expect(tab.page).to_have_url(re.compile(r"ways=greedy(;|%3B)t0\.3(;|%3B)t1\.2(,|%2C)k5"))
+    expect(rows.nth(2)).to_contain_text("T 0.3")
+    expect(heading).to_contain_text("Repeats most", timeout=60_000)
+    sides[1]["temperature"] = 0.3
+    *_, cooler = QUESTIONS["side"](Store(server.store), sides=sides)
+    expect(rows.nth(2)).to_contain_text(f"{cooler['sides'][1]['perplexity']:.2f}")
+
     tab.page.get_by_role("radio", name="Moments of its training").click()
     expect(tab.page).to_have_url(re.compile("differs=moments"))
     expect(tab.page.locator("table.sides")).to_contain_text("after 0 updates", timeout=30_000)
