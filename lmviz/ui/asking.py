@@ -11,7 +11,6 @@ from lmviz.ui import cache, player
 from lmviz.ui.errors import show_error
 from lmviz.ui.i18n import _
 
-
 QUICK = ("pair_example", "attention_head", "attention_steps", "attention_lens", "masked", "classes")
 """Questions that a model answers within a frame of a play."""
 
