@@ -15,7 +15,18 @@ from lmviz.ui import catalogue, i18n
 NAMES = {
     *("RNN", "NVSI-RNN", "GRU", "LSTM", "GPT", "BERT", "CBOW", "FFN", "Seq2Seq", "Transformer", "BLEU", "lmviz"),
     *("English", "{key}: {value}", "{token}: {chance}", "{name} {forced} → {own}"),
-    *("Min-p", "T = 1", "T {value}", "T {value}, {token}: {chance}", "distinct-1", "distinct-2", "min-p {value}"),
+    *(
+        "Min-p",
+        "T = 1",
+        "T {value}",
+        "T = {value}",
+        "T {value}, {token}: {chance}",
+        "T {value}: {chance}",
+        "T {value}: {entropy} nats",
+        "distinct-1",
+        "distinct-2",
+        "min-p {value}",
+    ),
     *("top-k {value}", "top-p {value}", "{nats} nats"),
 }
 """Texts that are the same in Chinese."""

@@ -21,6 +21,7 @@ def training_figure(
         "array": [high - share for high, share in zip(highs, shares, strict=True)],
         "arrayminus": [share - low for low, share in zip(lows, shares, strict=True)],
     }  # fmt: skip
+    most = 1.04 * max(0.2, *highs, *balanced)
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "lines+markers", "name": balanced_name, "x": places, "y": list(balanced),
@@ -43,7 +44,7 @@ def training_figure(
     return go.Figure(data=traces, layout={
         "title": {"text": title}, "uirevision": key, "margin": {"t": 8},
         "xaxis": steps_axis([*steps, *(step for step, _loss in losses)], x) | {"anchor": "y2" if losses else "y"},
-        "yaxis": {"title": {"text": y}, "domain": [0.42, 1] if losses else [0, 1], "range": [0, 1.04],
+        "yaxis": {"title": {"text": y}, "domain": [0.42, 1] if losses else [0, 1], "range": [0, most],
                   "tickformat": ".0%"},
         "yaxis2": {"title": {"text": y_loss}, "domain": [0, 0.34], "rangemode": "tozero"},
         "shapes": [moment_line(place(moment))],

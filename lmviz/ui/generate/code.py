@@ -152,7 +152,7 @@ def _texts(snippet: str, texts: Sequence[dict[str, Any]]) -> None:
         with columns[place % 2]:
             icon = ":green[:material/check_circle:]" if text["parses"] else ":orange[:material/error:]"
             st.markdown(f"{icon} **{number}** · {markdown_safe(verdict(text))}")
-            st.code(snippet + text["text"], language="python", height=230, line_numbers=True)
+            st.code(snippet + text["text"], language="python", height=230, line_numbers=True, wrap_lines=True)
     with st.expander(_("All in a table"), key="code_table"):
         _table(texts)
 

@@ -40,7 +40,8 @@ COLUMNS = (
 
 def table_html(titles: Sequence[str], sides: Sequence[Mapping[str, Any]], *, judged: bool) -> str:
     """A row a text; what is not measured yet, or cannot be, is a dash. judged: the best values stand out."""
-    heads = "".join(f"<th>{html.escape(_(column.name)).replace('-', HYPHEN)}</th>" for column in COLUMNS)
+    names = [html.escape(_(column.name)).replace("-", HYPHEN) for column in COLUMNS]
+    heads = "".join(f"<th>{name}</th>" for name in names)
     best = {column.key: _best(column, sides) for column in COLUMNS} if judged else {}
     rows = []
     for title, side in zip(titles, sides, strict=True):

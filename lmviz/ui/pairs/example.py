@@ -46,7 +46,8 @@ def source_control(name: str) -> str:
             _("Source: type your own"), key="pairs_source", max_chars=MAX_PAIR_CHARACTERS, on_change=_forget_forced
         ))  # fmt: skip
     remember("source", source, known[0] if known else "")
-    return source
+    small = known and not any(character.isupper() for one in known for character in one)
+    return source.lower() if small else source  # a date that is typed begins with a capital
 
 
 def _take_example() -> None:
