@@ -176,6 +176,15 @@ def test_a_stop_string_is_seen_across_tokens_and_bytes() -> None:
     assert [stopper.feed(token) for token in ids].index(True) + 1 == len(tokenizer.encode("画蛇添足画"))
 
 
+@pytest.mark.parametrize("stop", ["abcd", "abcdefgh", "ab", "h"])
+def test_a_stop_string_is_found_wherever_it_begins(tokenizer: Tokenizer, stop: str) -> None:
+    for before in ("", "h", "abab", "abc" * 5):
+        stopper = generate_module.Stopper(tokenizer, (stop, "zzz"))
+        text = before.replace(stop, "") + stop
+        seen = [stopper.feed(token) for token in tokenizer.encode(text)]
+        assert seen.index(True) == text.index(stop) + len(stop) - 1
+
+
 def test_a_stage_of_ones_own_comes_first(model: Bigram, tokenizer: Tokenizer) -> None:
     only = processors.Stage("only", lambda logits, history: logits.where(torch.arange(len(logits)) == 5, -torch.inf))
     found = list(generate(model, tokenizer, DecodingConfig(max_new_tokens=4, top_k=2), [only]))

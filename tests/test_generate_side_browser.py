@@ -19,7 +19,7 @@ def sound(tab: Tab, server: Server) -> None:
 
 
 def test_three_ways_are_compared_and_the_link_shows_the_same(server: Server, open_tab: Callable[..., Tab]) -> None:
-    address = "/generate?part=side&run=sample-gru&ways=greedy;t0.8;t1.2,p0.9&length=40&prompt=The+value"
+    address = "/generate?part=side&run=sample-gru&ways=greedy;t0.8;t1.2,p0.9&tokens_each=40&prompt=The+value"
     tab = open_tab(server).open(address)
     texts = tab.page.locator(TEXTS)
     expect(texts).to_have_count(3, timeout=60_000)
@@ -48,7 +48,7 @@ def test_styles_and_temperature_on_a_phone_and_in_the_dark(server: Server, open_
     tab.wait_chart("temperature_map", seconds=60)
     expect(tab.page.get_by_role("heading", name=re.compile("At T = 0.50"))).to_be_visible()
     sound(tab, server)
-    tab.open("/generate?part=side&run=sample-gru&length=40")
+    tab.open("/generate?part=side&run=sample-gru&tokens_each=40")
     expect(tab.page.locator(TEXTS)).to_have_count(6, timeout=60_000)
     sound(tab, server)
 

@@ -139,6 +139,7 @@ def test_kl_of_places_is_that_of_torch() -> None:
         ("rhymes", "", "春江潮水連海平\n海上明月共潮生", 1), ("rhymes", "", "平\n月", 0),
         ("parses", "def f():\n", "    return 1\n", 1), ("parses", "", "x = (\n", 0), ("parses", "", "\0\n", 0),
         ("parses", "", "(" * 5000 + "\n", 0), ("parses", "", "", 0),
+        ("parses", "import os\n", "xx ((", 0), ("parses", "import os\n", "", 0),
     ],
 )  # fmt: skip
 def test_rules(rule: str, prompt: str, text: str, reward: float) -> None:
@@ -176,9 +177,15 @@ def test_the_same_question_has_the_same_answer_and_is_kept_as_a_run(places: Path
     kept = Store(places / "runs").get(second["kept"])
     assert kept.config().name == "a copy" and kept.status().state == "finished"
     *_, texts = QUESTIONS["preference_texts"](
-        Store(places / "runs"), kept.id, prompt="def ", seeds=[1_000_000], length=8
+        Store(places / "runs"), kept.id, prompt="def ", seeds=[2**31 - 1000], length=8
     )  # fmt: skip
     assert texts["texts"][0]["text"] == first["after"][0]["text"]
+
+
+def test_where_all_score_alike_dpo_learns_nothing(places: Path, gru: Run) -> None:
+    pieces = ask(places, gru, method="dpo", rule="letters", letters="", updates=5)
+    assert [piece["update"]["kl"] for piece in pieces if "update" in piece] == [0.0] * 5
+    assert pieces[-1]["before"] == pieces[-1]["after"]
 
 
 def test_a_persons_choices_are_learned(places: Path, gru: Run) -> None:

@@ -192,7 +192,7 @@ def test_the_file_holds_every_digit_and_no_formula() -> None:
 
 
 def test_long_texts_wait_for_a_button(visit: Callable[..., AppTest], gru: Run) -> None:
-    app = visit("generate", run=gru.id, part="side", prompt="def ", length="300", ways="greedy;t0.8")
+    app = visit("generate", run=gru.id, part="side", prompt="def ", tokens_each="300", ways="greedy;t0.8")
     assert not app.exception and not app.subheader
     app.button(key="side_write").click().run()
     assert not app.exception and app.subheader[0].value
@@ -202,7 +202,7 @@ def test_long_texts_wait_for_a_button(visit: Callable[..., AppTest], gru: Run) -
 @pytest.mark.parametrize("differs", ["ways", "runs", "moments"])
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_part_opens_with_texts(visit: Callable[..., AppTest], gru: Run, differs: str, lang: str) -> None:
-    app = visit("generate", run=gru.id, part="side", prompt="def ", differs=differs, length="40", lang=lang)
+    app = visit("generate", run=gru.id, part="side", prompt="def ", differs=differs, tokens_each="40", lang=lang)
     assert not app.exception and not app.error
     texts = [one for one in app.get("html") if 'class="written' in one.proto.body]
     (table,) = [one.proto.body for one in app.get("html") if 'class="sides"' in one.proto.body]

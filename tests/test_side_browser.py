@@ -30,7 +30,7 @@ def sound(tab: Tab, server: Server) -> None:
 
 def test_a_person_compares_ways_then_moments(server: Server, open_tab: Callable[..., Tab]) -> None:
     ways = "greedy;t0.5;t1.2,k5"
-    tab = open_tab(server).open(f"/generate?part=side&run=sample-gpt&length=40&ways={ways}&prompt=return+")
+    tab = open_tab(server).open(f"/generate?part=side&run=sample-gpt&tokens_each=40&ways={ways}&prompt=return+")
     heading = tab.page.get_by_role("heading", level=3)
     expect(heading).to_contain_text("Repeats most", timeout=60_000)
     sides = [

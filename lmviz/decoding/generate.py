@@ -211,7 +211,7 @@ class Stopper:
     def feed(self, token: int) -> bool:
         piece = self.writer.feed(token)
         seen = self.tail + piece
-        self.tail = seen[len(seen) - self.longest + 1 :] if self.longest > 1 else ""
+        self.tail = seen[max(0, len(seen) - self.longest + 1) :] if self.longest > 1 else ""
         return any(string in seen for string in self.strings)
 
 

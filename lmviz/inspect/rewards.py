@@ -48,10 +48,10 @@ def _rhyme(one: str, other: str) -> bool:
 
 
 def parses(prompt: str, text: str, wanted: str) -> float:
-    """1 if prompt and text, up to the last line break, are Python that parses; never run."""
-    whole = (prompt + text).rpartition("\n")[0]
+    """1 if prompt and text, up to the last line break of the text, are Python that parses; never run."""
+    lines = text.rpartition("\n")[0]
     try:
-        return float(bool(whole.strip()) and bool(parse(whole).body))
+        return float(bool(lines.strip()) and bool(parse(prompt + lines).body))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return 0.0
 

@@ -64,7 +64,11 @@ def ask_beam_widths(store: Store, run: str, step: int | None = None, **decoding:
         best = yield from _in_turns(model, tokenizer, config.model_copy(update={"num_beams": beams}), done)
         rows.append(_row(beams, best.text, best.own, best.tokens))
     drawn: list[GeneratedToken] = []
-    for token in generate(model, tokenizer, config.model_copy(update={"strategy": "sample"})):
+    plainly = {
+        "strategy": "sample", "repetition_penalty": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0,
+        "no_repeat_ngram": 0,
+    }  # fmt: skip
+    for token in generate(model, tokenizer, config.model_copy(update=plainly)):
         drawn.append(token)
     text = "".join(token.piece for token in drawn)
     rows.append(_row(None, text, sum(token.logprob for token in drawn), [token.id for token in drawn]))

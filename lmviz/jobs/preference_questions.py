@@ -24,7 +24,7 @@ BATCH = 16
 """Texts an update."""
 SHOWN = 4
 """Texts before and after."""
-FRESH = 1_000_000
+FRESH = 2**31 - 1000
 """Seeds from here on are for the texts that are shown."""
 
 
@@ -145,11 +145,13 @@ def _learn(plan: Plan, learner: PreferenceLearner, tokenizer: Tokenizer) -> Answ
             )
             rewards = [_reward(plan, text["text"]) or 0.0 for text in texts]
             reward = sum(rewards) / len(rewards)
-            told = (
-                learner.from_rewards([text["tokens"] for text in texts], rewards)
-                if plan.method == "reinforce"
-                else learner.from_pairs(_ranked(texts, rewards))
-            )
+            pairs = _ranked(texts, rewards)
+            if plan.method == "reinforce":
+                told = learner.from_rewards([text["tokens"] for text in texts], rewards)
+            elif pairs:
+                told = learner.from_pairs(pairs)
+            else:  # all scored alike: nothing is preferred, and nothing learned
+                told = learner.unchanged([text["tokens"] for text in texts])
         yield {"update": asdict(told) | {"reward": reward, "number": update + 1}, "done": (update + 1) / plan.updates}
 
 
@@ -159,11 +161,15 @@ def _turn(plan: Plan, update: int) -> list[tuple[tuple[int, ...], tuple[int, ...
 
 
 def _ranked(texts: Sequence[dict[str, Any]], rewards: Sequence[float]) -> list[tuple[list[int], list[int]]]:
-    """The best beside the worst, the second beside the last but one ...: pairs for DPO."""
+    """The best beside the worst, the second beside the last but one ...: pairs for DPO,
+    but for those that scored alike.
+    """
     order = sorted(range(len(texts)), key=lambda i: -rewards[i])
     half = len(order) // 2
     return [
-        (texts[a]["tokens"], texts[b]["tokens"]) for a, b in zip(order[:half], order[::-1][:half], strict=True)
+        (texts[a]["tokens"], texts[b]["tokens"])
+        for a, b in zip(order[:half], order[::-1][:half], strict=True)
+        if rewards[a] > rewards[b]
     ]  # fmt: skip
 
 

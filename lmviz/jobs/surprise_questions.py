@@ -5,7 +5,7 @@ Pieces before the last are {"done": share}, so that other questions have their t
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -148,11 +148,13 @@ def _judged(snippet: str, row: Any, tokenizer: Tokenizer) -> dict[str, Any]:
     return {"text": text, "ended": ended, "logprob": row.logprob, "tokens": len(row.tokens), **vars(found)}
 
 
-def ask_code_training(store: Store, run: str, prompt: str, count: int = 16, seed: int = 1, **decoding: Any) -> Answer:
+def ask_code_training(
+    store: Store, run: str, prompt: str, count: int = 16, seed: int = 1, steps: Sequence[int] = (), **decoding: Any
+) -> Answer:  # fmt: skip
     """The last piece: {"run", "moments": [{"step", "count", "parses", "balanced", "ended"}]}, as `ask_code` at every
-    kept step.
+    kept step, or at `steps`.
     """
-    steps = store.get(run).checkpoint_steps()
+    steps = steps or store.get(run).checkpoint_steps()
     moments: list[dict[str, Any]] = []
     for number, step in enumerate(steps):
         model, tokenizer, _step = model_of(store, run, step)

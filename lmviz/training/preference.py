@@ -133,6 +133,13 @@ class PreferenceLearner:
         norm = self._step(loss)
         return Update(float(loss.detach()), norm, kl, reward=float(earned.mean()))
 
+    def unchanged(self, texts: Sequence[Sequence[int]]) -> Update:
+        """No step: only how far the copy is by now, on these texts."""
+        batch = Continuations.of(self.prompt, texts)
+        with torch.no_grad():
+            log_probs, reference = self._both(batch)
+        return Update(0.0, 0.0, float(place_kl(log_probs, reference, batch).sum(1).mean()), margin=0.0, accuracy=0.0)
+
     def _both(self, batch: Continuations) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             reference = log_policy(self.reference, batch)

@@ -83,7 +83,7 @@ def _settings() -> dict[str, Any]:
     if "code_snippet" not in st.session_state:
         st.session_state["code_snippet"] = st.query_params.get("snippet") or SNIPPET
     snippet = str(st.text_area(
-        _("Snippet to complete"), key="code_snippet", height=190, max_chars=2000,
+        _("Snippet to complete"), key="code_snippet", height=190, max_chars=2000, persist_state="session",
         help=_("End it after a word or a sign, with no space after it: a space may belong to the next token."),
     ))  # fmt: skip
     remember("snippet", snippet if len(snippet) <= ADDRESS_CHARACTERS else SNIPPET, SNIPPET)

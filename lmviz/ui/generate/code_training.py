@@ -17,8 +17,8 @@ from lmviz.ui.theme import color
 
 def over_training(scene: Scene, settings: dict[str, Any]) -> None:
     many = MAX_COMPLETIONS if settings["count"] > 1 else 1  # so that a change can be told from chance
-    question = {"run": scene.run.id, **settings, "count": many}
-    count = len(scene.run.checkpoint_steps())
+    question = {"run": scene.run.id, **settings, "count": many, "steps": scene.run.checkpoint_steps()}
+    count = len(question["steps"])
     if count < 2:
         return
     if not cache.is_known("code_training", **question):

@@ -36,7 +36,7 @@ def text_control(scene: Scene) -> str:
         st.session_state[TEXT] = default
     st.session_state["surprise_default"] = default
     text = str(st.text_area(
-        _("Text"), key=TEXT, height=230, max_chars=MAX_SURPRISE_CHARACTERS,
+        _("Text"), key=TEXT, height=230, max_chars=MAX_SURPRISE_CHARACTERS, persist_state="session",
         help=_("Any text: type it, paste it, or take one with the buttons below."),
     ))  # fmt: skip
     remember("text", text if len(text) <= ADDRESS_CHARACTERS else default, default)

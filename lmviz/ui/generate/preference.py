@@ -187,9 +187,13 @@ def _keep(scene: Scene, asks: dict[str, Any]) -> None:
     if st.button(_("Keep the copy as a run"), icon=":material/save:", key="preference_keep", help=_(
         "It learns the same once more, to the same weights, and can then be opened on every page."
     )):  # fmt: skip
-        answer = asked("preference", _("Learning once more"), **scene.question, **asks, keep=name[:120])
-        if answer is not None:
-            st.session_state[key] = answer["kept"]
-    if kept := st.session_state.get(key):
+        try:
+            with st.spinner(_("Learning once more")):
+                *_pieces, end = cache.ask("preference", **scene.question, **asks, keep=name[:120])  # makes a run: anew
+            st.session_state[key] = [asks, end["kept"]]
+        except LmvizError as error:
+            show_error(error)
+    known = st.session_state.get(key)
+    if known and known[0] == asks and (kept := known[1]):
         words = _("Kept as {run}. Choose it above, or compare both in Side by side.")
         st.success(words.format(run=markdown_safe(kept)))

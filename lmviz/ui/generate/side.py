@@ -28,9 +28,9 @@ def side_part(scene: Scene) -> None:
     with left:
         prompt = prompt_control(scene.run)
         settings = _settings() if which != "ways" else {}
-        restore("side_length", "length", LENGTHS, 120)
+        restore("side_length", "tokens_each", LENGTHS, 120)
         length = st.select_slider(_("Length, tokens"), LENGTHS, key="side_length")
-        remember("length", length, 120)
+        remember("tokens_each", length, 120)
         common = {"prompt": prompt, "max_new_tokens": length, "seed": seed_control()}
         if which == "runs":
             chosen = choose_runs(scene, settings)
@@ -93,7 +93,7 @@ def _show(scene: Scene, prompt: str, chosen: list[Side], sides: list[dict[str, A
         table.empty()
         show_error(error)
         return
-    head.subheader(finding(titles, found), anchor=False)
+    head.subheader(finding([markdown_safe(title) for title in titles], found), anchor=False)
     found = [{**side, "count": len(side["tokens"])} for side in found]
     table.html(table_html(titles, found, judged=judged))
     for card, side in zip(cards, found, strict=True):

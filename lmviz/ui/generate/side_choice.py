@@ -77,15 +77,15 @@ def choose_runs(scene: Scene, settings: dict[str, Any]) -> list[Side]:
     corpus = scene.run.config().corpus.name
     alike = [run_id for run_id, run in runs.items() if run.config().corpus.name == corpus and run_id != scene.run.id]
     if "side_runs" not in st.session_state:
-        wanted = [one for one in st.query_params.get("with", "").split(",") if one in runs][:MAX_SIDES]
+        wanted = [one for one in st.query_params.get("runs", "").split(",") if one in runs][:MAX_SIDES]
         st.session_state["side_runs"] = wanted or [one for one in [scene.run.id, *alike] if one in runs][:4]
     st.session_state["side_runs"] = [one for one in st.session_state["side_runs"] if one in runs]
     chosen = st.multiselect(
         _("Models"), list(runs), format_func=lambda one: steady_title(runs[one]), key="side_runs",
         max_selections=MAX_SIDES,
     )  # fmt: skip
-    remember("with", ",".join(chosen), "")
-    return [Side(_run_name(one), {"run": one, "step": None, **settings}) for one in chosen]
+    remember("runs", ",".join(chosen), "")
+    return [Side(_run_name(one), {"run": one, "step": runs[one].checkpoint_steps()[-1], **settings}) for one in chosen]
 
 
 def _run_name(run_id: str) -> str:
