@@ -12,7 +12,7 @@ run: .venv/run.stamp
 # Browser tests wait for the screen: more than two processes of them would wait for each other.
 test: .venv/test.stamp .venv/browser.stamp lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not browser" --numprocesses auto --maxprocesses 4
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m browser --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m browser --numprocesses 2 --dist worksteal
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

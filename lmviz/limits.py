@@ -40,6 +40,8 @@ MAX_PREFERENCE_STEPS = 200
 """Updates of learning from preferences."""
 MAX_PREFERENCE_TOKENS = 100
 """Tokens of a text that is preferred or not."""
+MAX_PREFERENCE_PROMPT = 200
+"""Tokens of the prompt of such texts: an update reads it with each of them."""
 MAX_PREFERENCE_PARAMETERS = 2_000_000
 """Of a model that learns from preferences: more would take long."""
 MAX_SIDES = 6

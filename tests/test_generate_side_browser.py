@@ -64,7 +64,7 @@ def test_a_copy_learns_from_choices(server: Server, open_tab: Callable[..., Tab]
     expect(learn).to_be_enabled(timeout=30_000)
     learn.click()
     tab.wait_chart("preference_chart", seconds=60)
-    expect(tab.page.locator(".st-key-preference_chart .title")).to_contain_text("of the pairs apart")
+    expect(tab.page.locator(".st-key-preference_chart .title")).to_contain_text("of the pairs of the last update apart")
     sound(tab, server)
     tab.page.locator(".st-key-preference_keep button").first.click()
     expect(tab.page.get_by_text(re.compile("Kept as gru-"))).to_be_visible(timeout=60_000)

@@ -206,6 +206,7 @@ def test_a_persons_choices_are_learned(places: Path, gru: Run) -> None:
         ({"method": "dpo", "pairs": [[[], [4]]]}, "Choose again"),
         ({"method": "dpo", "rule": "varied", "updates": 201}, "Up to 200 updates"),
         ({"method": "dpo", "rule": "varied", "prompt": "漢"}, "never read this"),
+        ({"method": "dpo", "rule": "varied", "prompt": "def " * 60}, "longer than the 208 tokens"),
     ],
 )
 def test_what_cannot_be_is_a_sentence(places: Path, gru: Run, how: dict[str, Any], words: str) -> None:

@@ -141,8 +141,8 @@ def test_the_answer_adds_up(places: Path) -> None:
     *_, forced = QUESTIONS["step"](store, run.id, tokens=[*tokens[:2], other, *tokens[3:]], place=2, **way)
     assert forced["place"] == 2 and forced["drawn"] == tokens[2] and other in forced["ids"]
     assert [token["token"] == token["drawn"] for token in forced["path"][:3]] == [True, True, False]
-    *_, tree = QUESTIONS["step_branches"](store, run.id, "def ", [tokens, [*tokens[:2], other, *tokens[3:]], []])
-    one, two, none = tree["branches"]
+    branches = tokens, [*tokens[:2], other, *tokens[3:]], []
+    one, two, none = (list(QUESTIONS["step_branch"](store, run.id, "def ", branch))[-1] for branch in branches)
     assert one["logprob"] == pytest.approx(sum(token.logprob for token in written), abs=1e-4)
     assert two["logprob"] == pytest.approx(sum(token["logprob"] for token in forced["path"]), abs=1e-6)
     assert none == {"texts": [], "logprob": 0}

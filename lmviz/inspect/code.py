@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     r"|(?P<code>\\|[^\"'\#\\\n \t\f\r\[\](){}]+)",
     re.DOTALL,
 )
+LONGEST_CLAUSE = max(map(len, CLAUSES))
 _CLAUSE = re.compile(rf"({'|'.join(CLAUSES)})\b")
 _NO_CLAUSES = re.compile(r"(async\s+def|def|class)\b")
 
@@ -108,14 +109,15 @@ def owner(snippet: str) -> Line:
     return (headers or chain or [Line(0, 0)])[-1]
 
 
-def block_end(snippet: str, written: str) -> int | None:
+def block_end(snippet: str, written: str, of: Line | None = None) -> int | None:
     """Characters of `written` that belong to the snippet's block; None while it may go on.
 
     The block ends before the first logical line that is not indented more than the line it belongs to (`owner`) and
     that comes after some code of `written`. A clause such as `else` at the same indentation goes on with it, unless
-    the block is a function or a class. Comments and blank lines at its end are no part of it.
+    the block is a function or a class. Comments and blank lines at its end are no part of it. of: `owner(snippet)`, for
+    those who ask often.
     """
-    of = owner(snippet)
+    of = of or owner(snippet)
     clauses = not _NO_CLAUSES.match(of.code)
     lines = [line for line in scan(snippet + written).lines if line.end > len(snippet)]
     for before, line in pairwise(lines):
@@ -135,14 +137,19 @@ class BlockEnd:
 
     def __init__(self, snippet: str) -> None:
         self.snippet, self.written = snippet, ""
-        self.indent = owner(snippet).indent
+        self.owner = owner(snippet)
+        self.told = False
+        """Whether the last line has told all that it can: where it begins, and its first word."""
 
     def feed(self, piece: str) -> bool:
         self.written += piece
+        self.told &= "\n" not in piece
         last = self.written[self.written.rfind("\n") + 1 :]
-        if not last.strip() or _columns(last[: len(last) - len(last.lstrip(" \t\f\r"))], 0) > self.indent:
+        code = last.lstrip(" \t\f\r")
+        if self.told or not code.strip() or _columns(last[: len(last) - len(code)], 0) > self.owner.indent:
             return False  # most of the time, so that little is read twice
-        return block_end(self.snippet, self.written) is not None
+        self.told = len(code) > LONGEST_CLAUSE
+        return block_end(self.snippet, self.written, self.owner) is not None
 
 
 def cut(snippet: str, written: str, finished: bool) -> tuple[str, bool]:

@@ -6,19 +6,17 @@ from collections.abc import Hashable, Sequence
 def longest_repeat(tokens: Sequence[Hashable]) -> int:
     """Length of the longest run of tokens that comes twice without overlapping; 0 if no token does.
 
-    A run that comes twice has shorter ones that do, so the length is found by halving: O(N log N) runs are looked at.
+    Whoever repeats a run repeats every shorter beginning of it: the length is found by halving, in N log N runs.
     """
-    text = tokens if isinstance(tokens, str) else tuple(tokens)
-    short, long = 0, len(text) // 2
-    while short < long:
-        middle = (short + long + 1) // 2
-        if _comes_twice(text, middle):
-            short = middle
-        else:
-            long = middle - 1
-    return short
+    low, high = 0, len(tokens) // 2
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if _repeats(tokens, middle) else (low, middle - 1)
+    return low
 
 
-def _comes_twice(text: str | tuple[Hashable, ...], length: int) -> bool:
+def _repeats(tokens: Sequence[Hashable], length: int) -> bool:
+    """Whether a run of this length comes twice without overlapping."""
     first: dict[Hashable, int] = {}
-    return any(first.setdefault(text[at : at + length], at) <= at - length for at in range(len(text) - length + 1))
+    runs = (tuple(tokens[start : start + length]) for start in range(len(tokens) - length + 1))
+    return any(first.setdefault(run, start) <= start - length for start, run in enumerate(runs))

@@ -68,8 +68,12 @@ def ask_beam_widths(store: Store, run: str, step: int | None = None, **decoding:
         "strategy": "sample", "repetition_penalty": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0,
         "no_repeat_ngram": 0,
     }  # fmt: skip
+    sent = time.perf_counter()
     for token in generate(model, tokenizer, config.model_copy(update=plainly)):
         drawn.append(token)
+        if time.perf_counter() - sent > TURN:
+            yield {"done": 1.0}
+            sent = time.perf_counter()
     text = "".join(token.piece for token in drawn)
     rows.append(_row(None, text, sum(token.logprob for token in drawn), [token.id for token in drawn]))
     yield {"run": run, "step": step, "rows": rows}

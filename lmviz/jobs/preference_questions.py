@@ -14,7 +14,12 @@ from lmviz.decoding.generate import opening
 from lmviz.errors import N_, ConfigError
 from lmviz.inspect.rewards import RULES
 from lmviz.jobs.of_run import Answer, model_of
-from lmviz.limits import MAX_PREFERENCE_PARAMETERS, MAX_PREFERENCE_STEPS, MAX_PREFERENCE_TOKENS
+from lmviz.limits import (
+    MAX_PREFERENCE_PARAMETERS,
+    MAX_PREFERENCE_PROMPT,
+    MAX_PREFERENCE_STEPS,
+    MAX_PREFERENCE_TOKENS,
+)  # fmt: skip
 from lmviz.models.base import LanguageModel
 from lmviz.runs import Run, Store
 from lmviz.tokenizers import Tokenizer
@@ -24,6 +29,8 @@ BATCH = 16
 """Texts an update."""
 SHOWN = 4
 """Texts before and after."""
+SEEDS = MAX_PREFERENCE_STEPS * BATCH
+"""Texts that one training writes at most, each with a seed of its own."""
 FRESH = 2**31 - 1000
 """Seeds from here on are for the texts that are shown."""
 
@@ -76,10 +83,11 @@ def ask_preference(
         prompt, method, rule, letters, chosen, updates, length, beta, learning_rate, seed  # type: ignore[arg-type]
     )  # fmt: skip
     history, _ = opening(model, tokenizer, prompt)
-    if model.context_length is not None and len(history) + length > model.context_length:
+    longest = MAX_PREFERENCE_PROMPT + length
+    if len(history) + length > (limit := min(longest, model.context_length or longest)):
         raise ConfigError(
-            N_("Prompt and text are longer than the {limit} tokens that this model can look at. Take a shorter one."),
-            limit=model.context_length,
+            N_("Prompt and text are longer than the {limit} tokens that are allowed here. Take a shorter prompt."),
+            limit=limit,
         )  # fmt: skip
     learner = PreferenceLearner(model, history, beta, learning_rate)
     yield from _learn(plan, learner, tokenizer)
@@ -139,9 +147,9 @@ def _learn(plan: Plan, learner: PreferenceLearner, tokenizer: Tokenizer) -> Answ
             told = learner.from_pairs(plan.pairs[:BATCH] if len(plan.pairs) <= BATCH else _turn(plan, update))
             reward = None
         else:
-            seeds = range(plan.seed * 100_000 + update * BATCH, plan.seed * 100_000 + (update + 1) * BATCH)
+            first = plan.seed * SEEDS + update * BATCH
             texts = yield from _waited(
-                _write(learner.policy, tokenizer, plan.prompt, [s % 2**31 for s in seeds], plan.length)
+                _write(learner.policy, tokenizer, plan.prompt, range(first, first + BATCH), plan.length)
             )
             rewards = [_reward(plan, text["text"]) or 0.0 for text in texts]
             reward = sum(rewards) / len(rewards)

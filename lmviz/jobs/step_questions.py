@@ -94,29 +94,24 @@ def ask_step(
     yield answer
 
 
-def ask_step_branches(
-    store: Store, run: str, prompt: str, branches: Sequence[Sequence[int]], step: int | None = None
+def ask_step_branch(
+    store: Store, run: str, prompt: str, tokens: Sequence[int], step: int | None = None
 ) -> Answer:  # fmt: skip
-    """The last piece {"branches": [{"texts", "logprob"}]}: the tokens of several paths and the model's log-probability
-    of each path, nats.
-    """
+    """The last piece {"texts", "logprob"}: the tokens of a path and the model's log-probability of it, nats."""
     model, tokenizer, step = model_of(store, run, step)
     key = json.dumps(["tree", prompt])
-    found: list[dict[str, Any]] = []
+    readable = _readable(tokens, tokenizer.vocab_size)
+    walk = _walks.take(model, key, readable)
+    walk = walk or Walk(model, tokenizer, DecodingConfig(prompt=prompt, strategy="greedy"))
     sent = time.perf_counter()
-    for tokens in branches:
-        readable = _readable(tokens, tokenizer.vocab_size)
-        walk = _walks.take(model, key, readable)
-        walk = walk or Walk(model, tokenizer, DecodingConfig(prompt=prompt, strategy="greedy"))
-        while len(walk.taken) < len(readable):
-            walk.take(readable[len(walk.taken)])
-            if time.perf_counter() - sent > PIECE_SECONDS:
-                yield {"done": len(found) / len(branches)}
-                sent = time.perf_counter()
-        logprob = sum(one.logprob for one in walk.taken[: len(readable)])
-        found.append({"texts": [tokenizer.token_text(token) for token in readable], "logprob": logprob})
-        _walks.give_back(model, key, walk)
-    yield {"branches": found}
+    while len(walk.taken) < len(readable):
+        walk.take(readable[len(walk.taken)])
+        if time.perf_counter() - sent > PIECE_SECONDS:
+            yield {"done": len(walk.taken) / len(readable)}
+            sent = time.perf_counter()
+    logprob = sum(one.logprob for one in walk.taken[: len(readable)])
+    _walks.give_back(model, key, walk)
+    yield {"texts": [tokenizer.token_text(token) for token in readable], "logprob": logprob}
 
 
 def _readable(tokens: Sequence[int], vocab_size: int) -> list[int]:
@@ -192,5 +187,5 @@ def ask_temperatures(store: Store, run: str, prompt: str, step: int | None = Non
 
 
 STEP_QUESTIONS: dict[str, Callable[..., Answer]] = {
-    "step": ask_step, "step_branches": ask_step_branches, "temperatures": ask_temperatures,
+    "step": ask_step, "step_branch": ask_step_branch, "temperatures": ask_temperatures,
 }  # fmt: skip

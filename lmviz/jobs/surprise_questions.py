@@ -67,7 +67,8 @@ def ask_surprise(store: Store, run: str, text: str, step: int | None = None) -> 
     yield {
         "run": run, "step": step, "tokens": len(ids), "characters": len(text), "vocabulary": tokenizer.vocab_size,
         "nats": nats, "loss": nats / len(ids), "bits_per_char": nats / math.log(2) / len(text),
-        "ranks": rank_classes(ranks), "unknown": tokenizer.unknown_characters(text), "context": model.context_length,
+        "ranks": rank_classes(ranks), "unknown": tokenizer.unknown_characters(text), 
+        "context": None if model.learns_by == "counting" else model.context_length,
         "logprobs": pack(logprobs.astype(np.float32)), "lengths": pack(_small(tokenizer.byte_lengths(text))),
         "texts": [tokenizer.token_text(token) for token in ids[:MAX_SHOWN_TOKENS]],
         "token_ranks": pack(ranks[:MAX_SHOWN_TOKENS].astype(np.int32)),

@@ -3,6 +3,7 @@ tones of idioms.
 """
 
 import math
+import time
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +16,7 @@ from lmviz.decoding.generate import generate
 from lmviz.decoding.verse import PATTERNS, SIZES, Pattern, best_for_line, best_for_poem, check
 from lmviz.decoding.verse_stage import Layout, PatternProcessor, Places, layout_of, sounds_of
 from lmviz.errors import N_, ConfigError
-from lmviz.inspect.tones import is_chinese, spoken
+from lmviz.inspect.tones import is_chinese, spoken, tones
 from lmviz.jobs.of_run import Answer, model_of
 from lmviz.models.base import LanguageModel
 from lmviz.runs import Run, Store
@@ -35,12 +36,15 @@ LONGEST = 40
 IDIOM = 4
 CORPUS_IDIOMS = 2000
 """Idioms of the corpus whose tones are counted, evenly spread over it."""
+PIECE_SECONDS = 0.08
 _MARKS = "，。？！、；：,.?!;: \n"
 
 
 def ask_verse(store: Store, run: str) -> Answer:
-    """One piece {"kind", "line"}: what a run can write, quatrain, idioms or None, and a first line that it knows."""
+    """The last piece {"kind": quatrain, idioms or None, what a run can write, "line": a first line that it knows}."""
     found = store.get(run)
+    if _may_write(found):
+        yield from _heard(model_of(store, run, None)[1])
     tokenizer = _tokenizer(store, found)
     if tokenizer is None:
         yield {"kind": None, "line": ""}
@@ -51,9 +55,24 @@ def ask_verse(store: Store, run: str) -> Answer:
         yield {"kind": "quatrain", "line": next(known, "")}
 
 
+def _may_write(run: Run) -> bool:
+    return run.config().writes_text and run.config().tokenizer.kind == "char" and bool(run.checkpoint_steps())
+
+
+def _heard(tokenizer: Tokenizer) -> Answer:
+    """Look up how the characters sound, some at a time: for a vocabulary of thousands it takes a second."""
+    sent = time.perf_counter()
+    for token in range(tokenizer.vocab_size):
+        if len(name := tokenizer.token_text(token)) == 1:
+            tones(name)
+        if time.perf_counter() - sent > PIECE_SECONDS:
+            yield {}
+            sent = time.perf_counter()
+
+
 def _tokenizer(store: Store, run: Run) -> Tokenizer | None:
     """Of a run that writes Chinese, a character a token; else None."""
-    if not run.config().writes_text or run.config().tokenizer.kind != "char" or not run.checkpoint_steps():
+    if not _may_write(run):
         return None
     _model, tokenizer, _step = model_of(store, run.id, None)
     if layout_of(tokenizer) is None or sounds_of(tokenizer).characters < LEAST_CHARACTERS:

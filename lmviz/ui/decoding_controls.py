@@ -39,10 +39,7 @@ def strategy_controls() -> dict[str, Any]:
     )  # fmt: skip
     values: dict[str, Any] = {"strategy": strategy}
     if strategy == "sample":
-        values["temperature"] = st.slider(
-            _("Temperature"), 0.1, 2.0, 0.8, 0.05, key="temperature", bind="query-params",
-            help=field_help(DecodingConfig, "temperature"),
-        )  # fmt: skip
+        values["temperature"] = temperature_control()
         values["top_k"] = _unless_off(
             st.select_slider(
                 _("Top-k"), [1, 2, 3, 5, 10, 20, 40, 0], 0, key="top_k", persist_state="session",
@@ -54,6 +51,13 @@ def strategy_controls() -> dict[str, Any]:
             help=field_help(DecodingConfig, "top_p"),
         )  # fmt: skip
     return values
+
+
+def temperature_control() -> float:
+    return float(st.slider(
+        _("Temperature"), 0.1, 2.0, 0.8, 0.05, key="temperature", bind="query-params",
+        help=field_help(DecodingConfig, "temperature"),
+    ))  # fmt: skip
 
 
 def more_controls(run: Run) -> dict[str, Any]:
@@ -104,6 +108,11 @@ def seed_control() -> int:
         _("Seed"), 0, 2**31 - 1, 1, key="decoding_seed", persist_state="session",
         help=field_help(DecodingConfig, "seed"),
     ))  # fmt: skip
+
+
+def next_seed() -> None:
+    """At a press, before the controls are drawn."""
+    st.session_state["decoding_seed"] = (int(st.session_state.get("decoding_seed", 1)) + 1) % 2**31
 
 
 def _task_prompt(run: Run) -> str:

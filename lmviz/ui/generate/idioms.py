@@ -4,14 +4,13 @@ from typing import Any
 
 import streamlit as st
 
-from lmviz.decoding.config import DecodingConfig
 from lmviz.ui.asking import asked
 from lmviz.ui.chart import chart
-from lmviz.ui.decoding_controls import seed_control
+from lmviz.ui.decoding_controls import next_seed, seed_control, temperature_control
 from lmviz.ui.figures.poem import shapes_figure
 from lmviz.ui.generate.poem_html import idioms_html
 from lmviz.ui.generate.scene import Scene
-from lmviz.ui.i18n import _, field_help
+from lmviz.ui.i18n import _
 from lmviz.ui.theme import color
 
 SHOWN = 12
@@ -21,14 +20,11 @@ COUNT = 150
 def idioms(scene: Scene) -> None:
     left, right = st.columns([2, 5], gap="large")
     with left:
-        temperature = st.slider(
-            _("Temperature"), 0.1, 2.0, 0.8, 0.05, key="temperature", bind="query-params",
-            help=field_help(DecodingConfig, "temperature"),
-        )  # fmt: skip
+        temperature = temperature_control()
         seed = seed_control()
         st.button(
             _("Write others"), type="primary", icon=":material/edit_note:", key="poem_another", width="stretch",
-            on_click=_next_seed,
+            on_click=next_seed,
         )  # fmt: skip
         st.caption(_(
             "Idioms follow no regulated pattern of tones, so nothing is forced here. For quatrains choose a model of"
@@ -45,10 +41,6 @@ def idioms(scene: Scene) -> None:
             " (pypinyin). With a line at the left: it is in the list that the model learned from."
         ))  # fmt: skip
     _shapes(scene, answer)
-
-
-def _next_seed() -> None:
-    st.session_state["decoding_seed"] = (int(st.session_state.get("decoding_seed", 1)) + 1) % 2**31
 
 
 def finding(answer: dict[str, Any]) -> str:

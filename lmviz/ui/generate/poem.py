@@ -4,19 +4,18 @@ from typing import Any
 
 import streamlit as st
 
-from lmviz.decoding.config import DecodingConfig
 from lmviz.decoding.verse import PATTERNS, SIZES
 from lmviz.errors import LmvizError
 from lmviz.inspect.tones import RHYMES, is_chinese
 from lmviz.ui import cache
 from lmviz.ui.asking import asked
-from lmviz.ui.decoding_controls import seed_control
+from lmviz.ui.decoding_controls import next_seed, seed_control, temperature_control
 from lmviz.ui.errors import show_error
 from lmviz.ui.generate.idioms import idioms
 from lmviz.ui.generate.poem_html import poem_html
 from lmviz.ui.generate.poem_rates import rates
 from lmviz.ui.generate.scene import Scene
-from lmviz.ui.i18n import _, field_help
+from lmviz.ui.i18n import _
 from lmviz.ui.kept import remember, restore
 
 SAMPLE = "sample-tang"
@@ -100,20 +99,13 @@ def _controls(usual: str) -> dict[str, Any]:
         ),
     )  # fmt: skip
     remember("keep", keep, "yes")
-    temperature = st.slider(
-        _("Temperature"), 0.1, 2.0, 0.8, 0.05, key="temperature", bind="query-params",
-        help=field_help(DecodingConfig, "temperature"),
-    )  # fmt: skip
+    temperature = temperature_control()
     seed = seed_control()
     st.button(
         _("Write another"), type="primary", icon=":material/edit_note:", key="poem_another", width="stretch",
-        on_click=_next_seed,
+        on_click=next_seed,
     )  # fmt: skip
     return {"line": line, "pattern": pattern, "temperature": temperature, "seed": seed, "keep": keep == "yes"}
-
-
-def _next_seed() -> None:
-    st.session_state["decoding_seed"] = (int(st.session_state.get("decoding_seed", 1)) + 1) % 2**31
 
 
 def finding(answer: dict[str, Any]) -> str:

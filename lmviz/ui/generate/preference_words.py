@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 600, 90
 def finding(asks: dict[str, Any], updates: Sequence[dict[str, Any]]) -> str:
     kl = f"{updates[-1]['kl']:.1f}"
     if asks.get("pairs"):
-        words = _("It tells {share} of the pairs apart, at KL {kl} nats a text")
+        words = _("It tells {share} of the pairs of the last update apart, at KL {kl} nats a text")
         return words.format(share=f"{updates[-1]['accuracy']:.0%}", kl=kl)
     rewards = [one["reward"] for one in updates]
     edge = min(EDGE, len(rewards))

@@ -22,10 +22,12 @@ def tree_part(scene: Scene, tree: Tree, prompt: str) -> None:
     branches = [ids(path) for path in tree.branches]
     if not any(branches):
         return None
-    answer = asked("step_branches", **scene.question, prompt=prompt, branches=branches)
-    if answer is None:
-        return None
-    told = answer["branches"]
+    told = []
+    for branch in branches:  # one by one: what is known of a branch is not asked again when another one grows
+        answer = asked("step_branch", **scene.question, prompt=prompt, tokens=branch)
+        if answer is None:
+            return None
+        told.append(answer)
     if tree.shorten([len(one["texts"]) for one in told]):  # branches of an address, which may say anything
         return tree_part(scene, tree, prompt)
     nodes, at = _nodes(tree, [one["texts"] for one in told])
