@@ -44,6 +44,7 @@ def stages_figure(
     longest = max((max(*column.values, *column.out) for column in columns[:-1]), default=1) or 1
     width = (1 - GAP * (count - 1)) / count
     last = len(labels) - 1
+    left = 16 + max(map(_pixels, labels))  # known, so that Plotly need not draw twice to find out
     traces: list[dict[str, Any]] = []
     axes: dict[str, Any] = {}
     heads: list[dict[str, Any]] = []
@@ -52,16 +53,16 @@ def stages_figure(
         start = number * (width + GAP)
         cut = [out > 0 for out in column.out]
         shades = [MUTED if row == last or cut[row] else ACCENT if row == drawn else color for row in range(len(labels))]
+        hatched: dict[str, Any] = {
+            "pattern": {"shape": ["/" if one else "" for one in cut], "fillmode": "replace", "size": 5,
+                        "solidity": 0.35},
+            "opacity": [0.55 if one else 1 for one in cut],
+        }  # fmt: skip
         traces.append({
             "type": "bar", "orientation": "h", "name": column.head.split("<br>")[0], "xaxis": f"x{name}", "yaxis": "y",
             "y": list(labels),
             "x": [float(f"{out or value:.6g}") for value, out in zip(column.values, column.out, strict=True)],
-            "marker": {
-                "color": shades,
-                "pattern": {"shape": ["/" if one else "" for one in cut], "fillmode": "replace", "size": 5,
-                            "solidity": 0.35},
-                "opacity": [0.55 if one else 1 for one in cut],
-            },
+            "marker": {"color": shades} | (hatched if any(cut) else {}),
             "text": list(column.texts), "textposition": "outside", "cliponaxis": False, "textangle": 0,
             "constraintext": "none", "textfont": {"size": 11.5, "color": [MUTED if one else INK for one in cut]},
             "customdata": [[token, hover] for token, hover in zip(ids, column.hovers, strict=True)],
@@ -71,6 +72,7 @@ def stages_figure(
             "domain": [start, start + width], "range": [0, (1 if number == count - 1 else longest) * ROOM],
             "showticklabels": False, "ticks": "", "showline": False, "zeroline": True, "zerolinecolor": GRID,
             "showgrid": False, "fixedrange": True, "title": {"text": x if number == 0 else "", "standoff": 2},
+            "automargin": False,
         }  # fmt: skip
         heads.append({
             "text": column.head, "x": start, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper",
@@ -80,15 +82,20 @@ def stages_figure(
     if chosen is not None and chosen != drawn:
         shapes.append(_band(chosen, fill=False))
     return _figure(traces, {
-        "title": {"text": title}, "uirevision": key, "bargap": 0.22, "margin": {"t": 54, "l": 70, "r": 8, "b": 24},
+        "title": {"text": title}, "uirevision": key, "bargap": 0.22, "margin": {"t": 54, "l": left, "r": 8, "b": 24},
         "hovermode": "y", "dragmode": False, "annotations": heads, "shapes": shapes, **axes,
         "yaxis": {
             "type": "category", "categoryorder": "array", "categoryarray": list(labels), "autorange": "reversed",
-            "showgrid": True, "gridcolor": FINE, "fixedrange": True, "ticks": "", "ticklen": 6,
+            "showgrid": True, "gridcolor": FINE, "fixedrange": True, "ticks": "", "ticklen": 6, "automargin": False,
             "tickfont": {"size": 13, "color": INK}, "title": {"text": y}, "tickmode": "array", "tickvals": list(labels),
             "ticktext": [f"<b>{name}</b>" if row in (drawn, chosen) else name for row, name in enumerate(labels)],
         },
     })  # fmt: skip
+
+
+def _pixels(label: str) -> int:
+    """About how wide a label is in bold; Chinese characters are twice as wide."""
+    return sum(14 if character >= "\u2e80" else 8 for character in label)
 
 
 def _band(row: int, *, fill: bool) -> dict[str, Any]:
@@ -159,8 +166,8 @@ def tree_figure(
     return _figure(traces, {
         "title": {"text": title}, "uirevision": key, "margin": {"t": 12, "l": 16, "r": 16, "b": 40},
         "xaxis": {"title": {"text": x}, "range": list(window), "dtick": 1 if window[1] - window[0] <= 16 else None,
-                  "showgrid": False},
-        "yaxis": {"range": [lanes + 0.5, -0.7], "visible": False, "fixedrange": True},
+                  "showgrid": False, "automargin": False},
+        "yaxis": {"range": [lanes + 0.5, -0.7], "visible": False, "fixedrange": True, "automargin": False},
         "annotations": [
             {"x": depth, "y": lane, "text": words, "xanchor": "left", "xshift": 12, "showarrow": False,
              "font": {"size": 12, "color": MUTED}}
